@@ -1,0 +1,55 @@
+"""Who is behind a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from accounts.models import User
+from accounts.roles import ROLES
+from core.actors import ANONYMOUS, Actor, ActorKind
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+    from rest_framework.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardPrincipal:
+    """A dashboard key in the place of a user: it has a role, and no account."""
+
+    fingerprint: str
+    role: str
+
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+    is_active: ClassVar[bool] = True
+    is_staff: ClassVar[bool] = False
+
+    @property
+    def pk(self) -> str:
+        """Return what names the key in limits and logs."""
+        return f"dashkey:{self.fingerprint}"
+
+    def has_perm(self, permission: str, _obj: object = None) -> bool:
+        """Tell whether the key's role has the permission; never one about users."""
+        return permission in ROLES[self.role] and not permission.startswith(("accounts.", "auth."))
+
+    def get_username(self) -> str:
+        """Return the name for logs."""
+        return self.pk
+
+
+def actor_of(request: HttpRequest | Request) -> Actor:
+    """Return the actor of an authenticated request, or ANONYMOUS."""
+    principal: object = request.user
+    if isinstance(principal, User):
+        return actor_for(principal)
+    if isinstance(principal, DashboardPrincipal):
+        return Actor(ActorKind.DASHBOARD_KEY, principal.fingerprint, principal.pk)
+    return ANONYMOUS
+
+
+def actor_for(user: User) -> Actor:
+    """Return the actor that stands for a person."""
+    return Actor(ActorKind.USER, str(user.pk), user.get_username(), user.pk)

@@ -1,0 +1,118 @@
+"""Which credential a request carries, and for whom it stands (SPEC A7)."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import transaction
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+
+from accounts.actors import DashboardPrincipal, actor_of
+from accounts.models import User
+from accounts.roles import ROLES
+from audit.services import record
+from core import crypto, tracing, volatile
+from core.errors import DomainError
+
+if TYPE_CHECKING:
+    from drf_spectacular.openapi import AutoSchema
+    from rest_framework.request import Request
+
+_HEADERS: Final = ("X-Dash-Key", "X-Api-Key", "Authorization")
+_CHALLENGE: Final = "Bearer"
+_AUDIT_SECONDS: Final = 60
+_LONGEST_KEY: Final = 512
+
+
+class PasswordChangeRequiredError(DomainError):
+    """The one-time password must be changed before anything else."""
+
+    code = "password-change-required"
+    status = 403
+    title = "Change your password first."
+
+
+class DashboardKeyAuthentication(BaseAuthentication):
+    """A static key from ROLES_JSON in the header X-Dash-Key."""
+
+    def authenticate(self, request: Request) -> tuple[DashboardPrincipal, None] | None:
+        """Return the principal, None without the header; a header that is wrong never falls through."""
+        if sum(1 for name in _HEADERS if name in request.headers) > 1:
+            raise exceptions.ParseError("Send one credential only.")
+        given = request.headers.get("X-Dash-Key")
+        if given is None:
+            return None
+        principal = find_dashboard_key(given)
+        if principal is None:
+            raise exceptions.AuthenticationFailed
+        tracing.amend(user=principal.pk)
+        _note_use(request, principal)
+        return principal, None
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge, without which the framework would answer 403 instead of 401."""
+        return _CHALLENGE
+
+
+class ConsoleSessionAuthentication(SessionAuthentication):
+    """The console's session cookie, with CSRF for everything that changes something."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:  # type: ignore[override]  # narrower: our user
+        """Return the person behind the cookie; refuse one with a password still to change."""
+        found = super().authenticate(request)
+        if found is None:
+            return None
+        user = found[0]
+        if user.must_change_password:
+            message = "Sign in to the console and choose a password of your own."
+            raise PasswordChangeRequiredError(message)
+        tracing.amend(user=user.get_username())
+        return user, None
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge, without which the framework would answer 403 instead of 401."""
+        return _CHALLENGE
+
+
+def find_dashboard_key(given: str) -> DashboardPrincipal | None:
+    """Return the principal of a dashboard key; takes the same time whichever key matches."""
+    if not given or len(given) > _LONGEST_KEY:
+        return None
+    digest = crypto.keyed_digest(settings.DASHBOARD_PEPPER, given)
+    found: str | None = None
+    for known, role in settings.DASHBOARD_KEYS:
+        # No early exit: all entries are compared, each in constant time.
+        if hmac.compare_digest(known, digest):
+            found = role
+    if found is None or found not in ROLES:
+        return None
+    return DashboardPrincipal(fingerprint=digest.hex()[:8], role=found)
+
+
+def _note_use(request: Request, principal: DashboardPrincipal) -> None:
+    # A key that polls would drown the audit log: one row a minute for each key and address.
+    address = tracing.current().address
+    if volatile.once(key=f"{principal.pk}@{address}", seconds=_AUDIT_SECONDS):
+        request.user = principal
+        with transaction.atomic():
+            record(actor=actor_of(request), action="dashboard_key.used", path=request.path)
+
+
+class _DashboardKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped package
+    target_class = DashboardKeyAuthentication
+    name = "dashboardKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "apiKey", "in": "header", "name": "X-Dash-Key"}
+
+
+class _SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped package
+    target_class = ConsoleSessionAuthentication
+    name = "consoleSession"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}

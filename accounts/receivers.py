@@ -1,0 +1,67 @@
+"""Keep roles equal to their table, and signing in on the record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps as global_apps
+from django.contrib.auth.management import create_permissions
+from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.dispatch import receiver
+
+from accounts.actors import actor_for
+from accounts.models import User
+from accounts.roles import ROLES
+from audit.services import record, record_refusal
+from core.actors import ANONYMOUS
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+def fill_roles(using: str = DEFAULT_DB_ALIAS, **_: object) -> None:
+    """Set each built-in group to exactly the permissions of the table.
+
+    Runs after every migration and after the flush of a test; permissions do not exist earlier.
+    """
+    for config in global_apps.get_app_configs():
+        create_permissions(config, verbosity=0, using=using)
+    known = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in Permission.objects.using(using).select_related("content_type")
+    }
+    for name, wanted in ROLES.items():
+        group, _created = Group.objects.using(using).get_or_create(name=name)
+        group.permissions.set([known[permission] for permission in wanted if permission in known])
+
+
+@receiver(user_logged_in)
+def record_sign_in(user: User, **_: Any) -> None:  # noqa: ANN401  # the signal's own arguments
+    """Write who signed in."""
+    with transaction.atomic():
+        record(actor=actor_for(user), action="session.started", target=user)
+
+
+@receiver(user_logged_out)
+def record_sign_out(user: User | None = None, **_: Any) -> None:  # noqa: ANN401  # the signal's own arguments
+    """Write who signed out."""
+    if user is not None:
+        with transaction.atomic():
+            record(actor=actor_for(user), action="session.ended", target=user)
+
+
+@receiver(user_login_failed)
+def record_refused_sign_in(
+    credentials: dict[str, Any], request: HttpRequest | None = None, **_: object
+) -> None:
+    """Write that signing in failed; a name that belongs to nobody may be a mistyped password."""
+    given = User.normalize_username(str(credentials.get("username", ""))[:150])
+    known = User.objects.filter(username=given).exists()
+    record_refusal(
+        actor=ANONYMOUS,
+        action="session.refused",
+        reason="Wrong name or password.",
+        username=given if known else "unknown",
+    )

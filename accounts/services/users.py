@@ -1,0 +1,148 @@
+"""Create, change and disable people; each act leaves an audit row."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import SIGNS_IN_TO_CONSOLE
+from audit.services import changes, record
+from core.errors import InvalidInputError, InvalidTransitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from core.actors import Actor
+
+ONE_TIME_HOURS: Final = 24
+# No letter or digit that people confuse when they read it off a terminal.
+_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def one_time_password() -> str:
+    """Return about 99 random bits in five groups of four readable characters."""
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(5))
+
+
+@transaction.atomic
+def create_user(
+    *, actor: Actor, username: str, email: str = "", roles: Iterable[str] = ()
+) -> tuple[User, str]:
+    """Create a person with a one-time password; return both, the password for showing once."""
+    user = User(username=User.normalize_username(username), email=email)
+    password = _give_one_time_password(user)
+    _refuse_invalid(user)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:
+        message = "There is a user of this name."
+        raise InvalidInputError(message, errors={"username": [message]}) from None
+    _set_roles(user, roles)
+    record(
+        actor=actor,
+        action="user.created",
+        target=user,
+        after={"email": email, "roles": sorted(roles)},
+    )
+    return user, password
+
+
+@transaction.atomic
+def update_user(
+    *, actor: Actor, user_id: object, email: str, roles: Iterable[str], is_active: bool
+) -> User:
+    """Change a person's address, roles and right to sign in; the last admin stays one."""
+    # Two admins who demote each other at once wait here, so the second one sees the first act.
+    Group.objects.select_for_update().get(name="admin")
+    user = User.objects.select_for_update().get(pk=user_id)
+    before = _shown(user)
+    user.email = email
+    user.is_active = is_active
+    _refuse_invalid(user)
+    user.save(update_fields=["email", "is_active"])
+    _set_roles(user, roles)
+    _keep_one_admin()
+    old, new = changes(before, _shown(user))
+    if new:
+        record(actor=actor, action="user.updated", target=user, before=old, after=new)
+    return user
+
+
+@transaction.atomic
+def change_own_password(*, actor: Actor, user: User, password: str) -> None:
+    """Set the password that a person chose; raises InvalidInputError for a weak one."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        message = "Choose another password."
+        raise InvalidInputError(message, errors={"password": error.messages}) from None
+    user.set_password(password)
+    user.must_change_password = False
+    user.password_expires_at = None
+    user.password_changed_at = timezone.now()
+    user.save(
+        update_fields=[
+            "password",
+            "must_change_password",
+            "password_expires_at",
+            "password_changed_at",
+        ]
+    )
+    record(actor=actor, action="password.changed", target=user)
+
+
+@transaction.atomic
+def reset_password(*, actor: Actor, user_id: object) -> str:
+    """Replace a person's password by a one-time one; return it for showing once."""
+    user = User.objects.select_for_update().get(pk=user_id)
+    password = _give_one_time_password(user)
+    user.save(update_fields=["password", "must_change_password", "password_expires_at"])
+    record(actor=actor, action="password.reset", target=user)
+    return password
+
+
+def _give_one_time_password(user: User) -> str:
+    password = one_time_password()
+    user.set_password(password)
+    user.must_change_password = True
+    user.password_expires_at = timezone.now() + timedelta(hours=ONE_TIME_HOURS)
+    return password
+
+
+def _refuse_invalid(user: User) -> None:
+    try:
+        user.full_clean(validate_unique=False)
+    except ValidationError as error:
+        message = "The user cannot be saved."
+        raise InvalidInputError(message, errors=error.message_dict) from None
+
+
+def _set_roles(user: User, roles: Iterable[str]) -> None:
+    names = set(roles)
+    groups = list(Group.objects.filter(name__in=names))
+    if unknown := names - {group.name for group in groups}:
+        message = "There is no such role."
+        raise InvalidInputError(message, errors={"roles": sorted(unknown)})
+    user.groups.set(groups)
+    User.objects.filter(pk=user.pk).update(is_staff=bool(names & SIGNS_IN_TO_CONSOLE))
+    user.is_staff = bool(names & SIGNS_IN_TO_CONSOLE)
+
+
+def _keep_one_admin() -> None:
+    if not User.objects.filter(groups__name="admin", is_active=True).exists():
+        message = "The last active admin stays one: give somebody else the role first."
+        raise InvalidTransitionError(message)
+
+
+def _shown(user: User) -> dict[str, object]:
+    roles = sorted(user.groups.values_list("name", flat=True))
+    return {"email": user.email, "is_active": user.is_active, "roles": roles}

@@ -1,0 +1,42 @@
+"""Read the audit log by API."""
+
+from typing import ClassVar
+
+from django.db.models import QuerySet
+from rest_framework.pagination import CursorPagination
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from audit.api.serializers import AuditRecordSerializer
+from audit.models import AuditRecord
+from core.rest.pagination import KeysetPagination
+
+
+class AuditPagination(KeysetPagination):
+    """Newest first; ids rise with time."""
+
+    ordering = ("-id",)
+
+
+class AuditRecordViewSet(ReadOnlyModelViewSet[AuditRecord]):
+    """Who did what; filters `action`, `actor`, `target` and `outcome` compare exactly."""
+
+    queryset = AuditRecord.objects.all()
+    serializer_class = AuditRecordSerializer
+    pagination_class: type[CursorPagination] = AuditPagination
+    capabilities: ClassVar = {
+        "list": "audit.view_auditrecord",
+        "retrieve": "audit.view_auditrecord",
+    }
+    filters: ClassVar = {
+        "action": "action",
+        "actor": "actor_key",
+        "target": "target_id",
+        "outcome": "outcome",
+        "request_id": "request_id",
+    }
+
+    def get_queryset(self) -> QuerySet[AuditRecord]:
+        """Narrow the rows by the query parameters."""
+        given = self.request.query_params
+        wanted = {column: given[name] for name, column in self.filters.items() if name in given}
+        return super().get_queryset().filter(**wanted)

@@ -1,0 +1,165 @@
+"""Bases of admin pages: records that nobody edits, and settings that services change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.text import capfirst
+
+from core.errors import DomainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from django.forms import ModelForm
+
+M = TypeVar("M", bound=models.Model)
+
+_OBJECTS_SHOWN: Final = 20
+
+
+class _Listing(admin.ModelAdmin[M]):
+    """What both kinds share: lists that cost the same at any size."""
+
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 200
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        name = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": name, **(extra_context or {})})
+
+
+class RecordAdmin(_Listing[M]):
+    """Shows rows that only services change; what may be done stands among the actions."""
+
+    def has_add_permission(self, request: HttpRequest, *_: object) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+class SettingsAdmin(_Listing[M]):
+    """Edits rows through audited services; a broken rule is shown beside its field."""
+
+    def save_service(self, request: HttpRequest, obj: M, form: ModelForm[M], change: bool) -> None:  # noqa: FBT001  # Django's order
+        """Call the service that creates or updates; it sets `obj.pk`."""
+        message = f"{type(self).__name__} must name its service."
+        raise TypeError(message)
+
+    def delete_service(self, request: HttpRequest, obj: M) -> None:
+        """Call the service that deletes."""
+        message = f"{type(self).__name__} must name its service."
+        raise TypeError(message)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: M,
+        form: ModelForm[M],
+        change: bool,  # noqa: FBT001  # Django's signature
+    ) -> None:
+        self.save_service(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: M) -> None:
+        self.delete_service(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[M]) -> None:
+        for obj in queryset:
+            self.delete_service(request, obj)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return self._guarded(
+            request,
+            lambda: super(SettingsAdmin, self).changeform_view(
+                request, object_id, form_url, extra_context
+            ),
+        )
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self._guarded(
+            request,
+            lambda: super(SettingsAdmin, self).delete_view(request, object_id, extra_context),
+        )
+
+    def _guarded(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+        # The service's transaction has rolled back by now; the person gets its message.
+        try:
+            return view()
+        except DomainError as error:
+            self.message_user(request, _told(error), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+
+def ask_to_confirm(
+    model_admin: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    queryset: models.QuerySet[Any],
+    *,
+    action: str,
+    title: str,
+    effect: str,
+) -> TemplateResponse | None:
+    """Return the page that asks before an admin action, or None once the person has confirmed.
+
+    It lists the objects and the effect, waits for a POST, and works without JavaScript.
+    """
+    if request.POST.get("confirmed") == "yes":
+        return None
+    shown = list(queryset[:_OBJECTS_SHOWN])
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": title,
+        "effect": effect,
+        "action": action,
+        "objects": shown,
+        "selected": request.POST.getlist("_selected_action"),
+        "select_across": request.POST.get("select_across", "0"),
+        "more": max(0, queryset.count() - len(shown)),
+        "opts": model_admin.opts,
+    }
+    return TemplateResponse(request, "admin/confirm_action.html", context)
+
+
+def _told(error: DomainError) -> str:
+    details = [text for texts in error.errors.values() for text in texts]
+    return " ".join([error.message, *details])
+
+
+def show_once(
+    model_admin: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    *,
+    title: str,
+    secrets: Mapping[str, str],
+    note: str,
+) -> TemplateResponse:
+    """Return a page with secrets that are shown this once and stored nowhere in the clear."""
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": title,
+        "secrets": secrets,
+        "note": note,
+        "opts": model_admin.opts,
+    }
+    response = TemplateResponse(request, "admin/show_once.html", context)
+    response["Cache-Control"] = "no-store"
+    return response

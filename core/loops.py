@@ -1,0 +1,108 @@
+"""Loops of the daemon: what repeats, how often, and under which lease."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from django.db import close_old_connections, connections
+
+from core import jobs, leases
+from core.discovery import declared
+
+if TYPE_CHECKING:
+    from core.leases import Held
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Slice = Callable[["Held"], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+_POOL_THREADS: Final = 4
+_pool: ThreadPoolExecutor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Work that repeats; `start` returns the slice to run once per period, with its own memory."""
+
+    name: str
+    period_seconds: float
+    lease_seconds: float
+    start: Callable[[], Slice]
+    why: str
+
+
+def all_loops() -> dict[str, Loop]:
+    """Return the loops of every app by name."""
+    return {loop.name: loop for loop in declared("loops", "LOOPS", Loop)}
+
+
+async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run code that uses the database in the loops' own small pool, never in the event loop."""
+    global _pool  # noqa: PLW0603  # one pool a process, made after the fork
+    if _pool is None:
+        _pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="loops")
+    call = partial(_with_fresh_connection, partial(function, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_pool, call)
+
+
+def threaded(service: Callable[[Held], object]) -> Callable[[], Slice]:
+    """Make a loop's `start` from a synchronous service without memory between slices."""
+
+    async def run(held: Held) -> None:
+        await in_thread(service, held)
+
+    return lambda: run
+
+
+async def run_once(loop: Loop) -> bool:
+    """Run one slice under the lease; return False if another process holds it."""
+    held = await in_thread(leases.acquire, name=loop.name, seconds=loop.lease_seconds)
+    if held is None:
+        return False
+    try:
+        await loop.start()(held)
+    finally:
+        await in_thread(leases.release, held)
+    return True
+
+
+def close_pool() -> None:
+    """End the pool's threads and their database connections."""
+    global _pool  # see in_thread
+    if _pool is not None:
+        pool, _pool = _pool, None
+        for _ in range(_POOL_THREADS):
+            pool.submit(connections.close_all)
+        pool.shutdown(wait=True)
+
+
+def _with_fresh_connection(call: Callable[[], R]) -> R:
+    # The loops outlive restarts of the database; a broken connection must not be used again.
+    close_old_connections()
+    try:
+        return call()
+    finally:
+        close_old_connections()
+
+
+def _sweep(_held: Held) -> None:
+    jobs.sweep_jobs()
+
+
+LOOPS: Final = (
+    Loop(
+        name="core.jobs",
+        period_seconds=15,
+        lease_seconds=60,
+        start=threaded(_sweep),
+        why="Rings again for waiting jobs and recovers those of dead workers.",
+    ),
+)

@@ -1,0 +1,39 @@
+"""Rate limits by address, before any view runs: the first wall of every route."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from core import tracing, volatile
+from core.rest.errors import plain_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponseBase
+
+
+class AddressRateLimitMiddleware:
+    """Counts each address; signing in has a limit of its own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Pass the request on, or answer 429 with Retry-After."""
+        address = tracing.current().address or "unknown"
+        decision = volatile.allow(
+            key=f"address:{address}", limit=settings.OPS_RATE_LIMIT, period_seconds=60
+        )
+        if decision.allowed and request.method == "POST" and request.path.endswith("/login/"):
+            decision = volatile.allow(
+                key=f"login:{address}", limit=settings.OPS_LOGIN_RATE_LIMIT, period_seconds=60
+            )
+        if decision.allowed:
+            return self._get_response(request)
+        response = plain_problem(request, 429, "Too many requests; wait and try again.")
+        response["Retry-After"] = str(max(1, math.ceil(decision.retry_after_seconds)))
+        return response

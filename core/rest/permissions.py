@@ -1,0 +1,41 @@
+"""Default deny: a view lists what each action or method needs, or nobody gets in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rest_framework.permissions import BasePermission
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
+
+PUBLIC: Final = "public"
+"""Anybody may call; the view must be harmless and is rate-limited by address."""
+SIGNED_IN: Final = "signed-in"
+"""Any known principal may call."""
+
+
+class HasCapability(BasePermission):
+    """Grants what `view.capabilities` names for the action, or else for the method."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        needed = capability_of(view, request.method or "")
+        if needed is None:
+            return False
+        if needed == PUBLIC:
+            return True
+        if not request.user or not request.user.is_authenticated:
+            return False
+        return needed == SIGNED_IN or bool(request.user.has_perm(needed))
+
+
+def capability_of(view: APIView, method: str) -> str | None:
+    """Return the permission that the call needs; None means that nobody may make it."""
+    capabilities: dict[str, str] = getattr(view, "capabilities", {})
+    action = getattr(view, "action", None)
+    if action and action in capabilities:
+        return capabilities[action]
+    # HEAD is GET without a body; OPTIONS only describes what GET shows.
+    method = "GET" if method in {"HEAD", "OPTIONS"} else method
+    return capabilities.get(method)

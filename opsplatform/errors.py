@@ -1,0 +1,45 @@
+"""Answers outside the REST framework: problems for the API, short pages for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.shortcuts import render
+
+from core import tracing
+from core.rest.errors import plain_problem
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer 400."""
+    return _answer(request, 400, "The request cannot be read.")
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer 403."""
+    return _answer(request, 403, "Your role does not allow this.")
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer 404."""
+    return _answer(request, 404, "There is no such page.")
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Answer 500; the request id leads to the log."""
+    return _answer(request, 500, "An unexpected error; its request id is in the log.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer 403 for a form without a valid token; the reason is for the log only."""
+    return _answer(request, 403, "The form has expired. Go back, reload the page, try again.")
+
+
+def _answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
+    if request.path.startswith("/api/") or not request.accepts("text/html"):
+        return plain_problem(request, status, detail)
+    context = {"status": status, "detail": detail, "request_id": tracing.current().request_id}
+    return render(request, "error.html", context, status=status)

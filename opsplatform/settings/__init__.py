@@ -1,0 +1,127 @@
+"""Settings: the one table. Each concern is read in its own module and named here."""
+
+import django_stubs_ext
+
+from opsplatform.env import ENV
+from opsplatform.settings.apps import (
+    INSTALLED_APPS,
+    LANGUAGE_CODE,
+    MIDDLEWARE,
+    ROOT_URLCONF,
+    STATIC_URL,
+    STATICFILES_DIRS,
+    STORAGES,
+    TEMPLATES,
+    TIME_ZONE,
+    USE_I18N,
+    USE_TZ,
+    WSGI_APPLICATION,
+)
+from opsplatform.settings.celery import (
+    CELERY_ACCEPT_CONTENT,
+    CELERY_BEAT_SCHEDULER,
+    CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP,
+    CELERY_BROKER_TRANSPORT_OPTIONS,
+    CELERY_BROKER_URL,
+    CELERY_RESULT_BACKEND,
+    CELERY_TASK_IGNORE_RESULT,
+    CELERY_TASK_SERIALIZER,
+    CELERY_TASK_SOFT_TIME_LIMIT,
+    CELERY_TASK_TIME_LIMIT,
+    CELERY_TIMEZONE,
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL,
+    CELERY_WORKER_HIJACK_ROOT_LOGGER,
+    CELERY_WORKER_PREFETCH_MULTIPLIER,
+    CELERY_WORKER_SEND_TASK_EVENTS,
+    DJANGO_CELERY_BEAT_TZ_AWARE,
+    QUEUE_DIR,
+)
+from opsplatform.settings.database import (
+    CACHES,
+    DATABASE_URL,
+    DATABASES,
+    DEFAULT_AUTO_FIELD,
+    REDIS_URL,
+)
+from opsplatform.settings.logging import (
+    LOG_FORMAT,
+    LOG_LEVEL,
+    LOG_RETENTION_DAYS,
+    LOGGING,
+    LOGS_FILE,
+    OPS_LOG_MAX_BYTES,
+)
+from opsplatform.settings.notifications import (
+    DEFAULT_FROM_EMAIL,
+    EMAIL_HOST,
+    EMAIL_HOST_PASSWORD,
+    EMAIL_HOST_USER,
+    EMAIL_PORT,
+    EMAIL_TIMEOUT,
+    EMAIL_USE_SSL,
+    EMAIL_USE_TLS,
+    MONITORING_ALERT_WEBHOOK,
+    OPS_ALERT_EMAILS,
+)
+from opsplatform.settings.paths import BASE_DIR, KEYRING, OPS_DATA_DIR, STATIC_ROOT
+from opsplatform.settings.reliability import UPTIME_INTERVAL_SEC, UPTIME_STRIKES
+from opsplatform.settings.rest import REST_FRAMEWORK, SPECTACULAR_SETTINGS
+from opsplatform.settings.security import (
+    AUTH_PASSWORD_VALIDATORS,
+    AUTH_USER_MODEL,
+    CSRF_COOKIE_SECURE,
+    CSRF_FAILURE_VIEW,
+    CSRF_USE_SESSIONS,
+    DASHBOARD_KEYS,
+    DASHBOARD_PEPPER,
+    DATA_UPLOAD_MAX_MEMORY_SIZE,
+    DATA_UPLOAD_MAX_NUMBER_FIELDS,
+    DEBUG,
+    LOGIN_URL,
+    MESSAGE_STORAGE,
+    OPS_DEBUG,
+    OPS_ENVIRONMENT,
+    OPS_OUTGOING_ALLOW,
+    PASSWORD_HASHERS,
+    SECRET_KEY,
+    SECURE_HSTS_INCLUDE_SUBDOMAINS,
+    SECURE_HSTS_PRELOAD,
+    SECURE_HSTS_SECONDS,
+    SECURE_PROXY_SSL_HEADER,
+    SECURE_REDIRECT_EXEMPT,
+    SECURE_SSL_REDIRECT,
+    SESSION_COOKIE_AGE,
+    SESSION_COOKIE_HTTPONLY,
+    SESSION_COOKIE_NAME,
+    SESSION_COOKIE_SAMESITE,
+    SESSION_COOKIE_SECURE,
+    SESSION_ENGINE,
+    X_FRAME_OPTIONS,
+)
+from opsplatform.settings.web import (
+    ALLOWED_HOSTS,
+    BASE_URL,
+    CSRF_TRUSTED_ORIGINS,
+    HOSTNAME,
+    HTTPS,
+    OPS_ADMIN_PASSWORD_FILE,
+    OPS_ALLOWED_HOSTS,
+    OPS_DRAIN_SECONDS,
+    OPS_HOST,
+    OPS_LOGIN_RATE_LIMIT,
+    OPS_MODE,
+    OPS_PORT,
+    OPS_RATE_LIMIT,
+    OPS_STOP_SECONDS,
+    OPS_TRUSTED_PROXIES,
+    OPS_WEB_THREADS,
+    OPS_WEB_WORKERS,
+    OPS_WORKER_THREADS,
+)
+
+ENV.refuse()
+OPS_UNKNOWN_VARIABLES = ENV.unknown("OPS_")
+OPS_VERSION = SPECTACULAR_SETTINGS["VERSION"]
+
+# Admin and view classes name their model in brackets, which Django's own classes do not allow.
+django_stubs_ext.monkeypatch()

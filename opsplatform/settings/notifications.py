@@ -1,0 +1,31 @@
+"""Alert channels that come from the environment, and the mail server."""
+
+from opsplatform.env import ENV
+
+ENV.section("Alerts and mail")
+MONITORING_ALERT_WEBHOOK = ENV.url(
+    "MONITORING_ALERT_WEBHOOK",
+    default="",
+    schemes=("http", "https"),
+    secret=True,
+    about="URL that receives every alert as signed JSON.",
+)
+OPS_ALERT_EMAILS = ENV.items("OPS_ALERT_EMAILS", about="Addresses that receive every alert.")
+EMAIL_HOST = ENV.text("EMAIL_HOST", default="", about="SMTP server. Empty: no mail is sent.")
+EMAIL_PORT = ENV.integer("EMAIL_PORT", default=25, minimum=1, maximum=65535, about="Its port.")
+EMAIL_HOST_USER = ENV.text("EMAIL_HOST_USER", default="", about="Its user, if it wants one.")
+EMAIL_HOST_PASSWORD = ENV.text(
+    "EMAIL_HOST_PASSWORD", default="", secret=True, about="That user's password."
+)
+EMAIL_SECURITY = ENV.choice(
+    "EMAIL_SECURITY",
+    choices=("none", "starttls", "tls"),
+    default="none",
+    about="starttls (mostly port 587) or tls (mostly port 465).",
+)
+EMAIL_USE_TLS = EMAIL_SECURITY == "starttls"
+EMAIL_USE_SSL = EMAIL_SECURITY == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = ENV.text(
+    "DEFAULT_FROM_EMAIL", default="opsplatform@localhost", about="Sender of alert mails."
+)

@@ -1,0 +1,72 @@
+"""Fixtures that tests of every app share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from rest_framework.test import APIClient
+
+from core import volatile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from django.test import Client
+
+    from accounts.models import User
+
+
+@pytest.fixture(autouse=True)
+def _fresh_limits() -> Iterator[None]:
+    volatile.reset()
+    return
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., User]:
+    """Return a function that makes a person with permissions or roles: `make_user("app.perm")`."""
+    from accounts.models import User
+
+    def make(*permissions: str, role: str | None = None, **fields: Any) -> User:
+        number = User.objects.count() + 1
+        fields.setdefault("username", f"person{number}")
+        user = User.objects.create_user(password="a good long password", **fields)
+        if role is not None:
+            user.groups.add(Group.objects.get(name=role))
+            user.is_staff = role != "user"
+            user.save(update_fields=["is_staff"])
+        for permission in permissions:
+            app, _, codename = permission.partition(".")
+            user.user_permissions.add(
+                Permission.objects.get(content_type__app_label=app, codename=codename)
+            )
+        return user
+
+    return make
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """Return an API client that has signed in as nobody."""
+    return APIClient()
+
+
+@pytest.fixture
+def console(client: Client) -> Callable[[User], Client]:
+    """Return a function that signs a person in to the console."""
+
+    def sign_in(user: User) -> Client:
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """Return the list of tasks that were rung, in order."""
+    rung: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr("core.jobs.send", lambda name, kwargs: rung.append((name, kwargs)))
+    return rung
