@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from django.db import close_old_connections, connections
 
@@ -25,6 +26,7 @@ Slice = Callable[["Held"], Awaitable[None]]
 logger = logging.getLogger(__name__)
 
 _POOL_THREADS: Final = 4
+_DRAIN_SECONDS: Final = 60
 _pool: ThreadPoolExecutor | None = None
 
 
@@ -62,16 +64,44 @@ def threaded(service: Callable[[Held], object]) -> Callable[[], Slice]:
     return lambda: run
 
 
+@runtime_checkable
+class Background(Protocol):
+    """A slice that starts work which goes on after it has returned."""
+
+    async def __call__(self, held: Held) -> None:
+        """Run one slice."""
+
+    async def drain(self) -> None:
+        """Wait until the work has come to its own end."""
+
+    async def close(self) -> None:
+        """End the work soon; called before the event loop ends, which would cut it off."""
+
+
 async def run_once(loop: Loop) -> bool:
-    """Run one slice under the lease; return False if another process holds it."""
+    """Run one slice under the lease; return False if another process holds it.
+
+    What the slice has started gets a minute to come to its end.
+    """
     held = await in_thread(leases.acquire, name=loop.name, seconds=loop.lease_seconds)
     if held is None:
         return False
+    run = loop.start()
     try:
-        await loop.start()(held)
+        await run(held)
+        if isinstance(run, Background):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(run.drain(), _DRAIN_SECONDS)
     finally:
+        await close(run)
         await in_thread(leases.release, held)
     return True
+
+
+async def close(run: Slice) -> None:
+    """End what a loop's slices have started; whoever runs a loop calls this when it stops."""
+    if isinstance(run, Background):
+        await run.close()
 
 
 def close_pool() -> None:
