@@ -1,0 +1,254 @@
+"""The prober: keeps every check on its beat, with bounded concurrency and a bounded buffer."""
+
+import asyncio
+import logging
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import aiohttp
+
+from reliability.engine.probe import Result, Target, probe
+from reliability.engine.schedule import Schedule, next_turn
+from reliability.engine.strikes import Shift, State, Tracker, advance
+
+logger = logging.getLogger(__name__)
+
+PER_HOST = 4
+MAX_BUFFERED_RESULTS = 50_000
+
+_UNDECIDED = frozenset({State.SUSPECT, State.RECOVERING})
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A shift together with the result that caused it."""
+
+    check_id: int
+    config_version: int
+    shift: Shift
+    result: Result
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is to be stored: results may be dropped when there are too many, flips never."""
+
+    results: deque[Result] = field(default_factory=lambda: deque(maxlen=MAX_BUFFERED_RESULTS))
+    trackers: dict[int, tuple[int, Tracker]] = field(default_factory=dict)
+    flips: list[Flip] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to store."""
+        return bool(self.results or self.trackers or self.flips)
+
+    def prepend(self, earlier: "Batch") -> None:
+        """Put back what could not be stored; the oldest results give way if there is no room."""
+        room = MAX_BUFFERED_RESULTS - len(self.results)
+        newest_first = reversed(earlier.results)
+        self.results.extendleft(
+            result for result, _ in zip(newest_first, range(room), strict=False)
+        )
+        self.trackers = earlier.trackers | self.trackers
+        self.flips = earlier.flips + self.flips
+
+
+@dataclass(slots=True)
+class _Watch:
+    target: Target
+    tracker: Tracker
+
+
+class Prober:
+    """Probes every check on its beat; one event loop, no database.
+
+    `run` starts what is due, `take` hands over what was found, `replace` and `forget` change what
+    is watched. Nothing here survives the process: the stored states do.
+    """
+
+    def __init__(
+        self,
+        client: aiohttp.ClientSession,
+        *,
+        limit: int,
+        per_host: int = PER_HOST,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._limit = limit
+        self._per_host = per_host
+        self._now = now
+        self._watches: dict[int, _Watch] = {}
+        self._schedule = Schedule()
+        self._running: set[asyncio.Task[None]] = set()
+        self._busy: Counter[str] = Counter()
+        # Dictionaries without values serve as ordered sets of checks.
+        self._queued: defaultdict[str, dict[int, None]] = defaultdict(dict)
+        self.pending = Batch()
+        self._finished = asyncio.Event()
+        # The wall clock may jump; the distance to the monotonic one is taken once.
+        self._epoch = time.time() - time.monotonic()
+        self.worst_lag_seconds = 0.0
+
+    @property
+    def versions(self) -> Mapping[int, int]:
+        """The configuration version of every watched check."""
+        return {key: watch.target.config_version for key, watch in self._watches.items()}
+
+    def replace(self, watches: Iterable[tuple[Target, Tracker]], *, at_once: bool) -> None:
+        """Watch these checks, new or changed; at once, or each at its regular moment.
+
+        A check without any result does not wait. Memory of a check that changed is replaced.
+        """
+        now = time.monotonic()
+        for target, tracker in watches:
+            key = target.check_id
+            self._watches[key] = _Watch(target, tracker)
+            is_due = at_once or tracker.last_at is None
+            self._schedule.put(key, now if is_due else self._turn(target, now))
+
+    def forget(self, keys: Iterable[int]) -> None:
+        """Stop watching; a probe under way is finished, and its result thrown away."""
+        for key in keys:
+            self._watches.pop(key, None)
+            self._schedule.drop(key)
+            self.pending.trackers.pop(key, None)
+
+    async def run(self, *, until: float) -> None:
+        """Start probes at their due moments up to a moment of the monotonic clock."""
+        while (now := time.monotonic()) < until:
+            self._finished.clear()
+            is_full = self._start_due(now)
+            due = None if is_full else self._schedule.next_due()
+            wake = until if due is None else min(until, due)
+            delay = max(wake - time.monotonic(), 0)
+            if is_full:
+                await _wait(self._finished, delay)
+            else:
+                await asyncio.sleep(delay)
+
+    async def close(self) -> None:
+        """Abandon the probes under way and end the session."""
+        self._queued.clear()
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._client.close()
+
+    def take(self) -> Batch:
+        """Hand over what was found since the last time."""
+        batch, self.pending = self.pending, Batch()
+        return batch
+
+    def put_back(self, batch: Batch) -> None:
+        """Keep a batch that could not be stored for the next attempt."""
+        batch.trackers = {k: v for k, v in batch.trackers.items() if k in self._watches}
+        self.pending.prepend(batch)
+
+    def _start_due(self, now: float) -> bool:
+        """Start what is due and return whether the limit stopped it."""
+        while len(self._running) < self._limit:
+            due = self._schedule.next_due()
+            key = self._schedule.pop(now)
+            if key is None or due is None:
+                return False
+            self.worst_lag_seconds = max(self.worst_lag_seconds, now - due)
+            host = self._watches[key].target.host
+            if self._busy[host] < self._per_host:
+                self._start(key, host)
+            elif key not in self._queued[host]:
+                self._queued[host][key] = None
+        return True
+
+    def _start(self, key: int, host: str) -> None:
+        self._busy[host] += 1
+        task = asyncio.create_task(self._probe(self._watches[key], host))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _probe(self, watch: _Watch, host: str) -> None:
+        key = watch.target.check_id
+        try:
+            result = await probe(self._client, watch.target, at=self._now())
+            if self._watches.get(key) is watch:
+                self._note(watch, result)
+        except Exception:
+            # A defect of ours must not end the beat of this check, nor count against its target.
+            logger.exception("The probe of check %s failed by itself.", key)
+        finally:
+            if self._watches.get(key) is watch:
+                self._schedule.put(key, self._next(watch))
+            self._release(host)
+
+    def _note(self, watch: _Watch, result: Result) -> None:
+        target = watch.target
+        watch.tracker, shifts = advance(
+            watch.tracker,
+            target.rules,
+            ok=result.ok,
+            at=result.at,
+            latency_ms=result.latency_ms,
+        )
+        self.pending.results.append(result)
+        self.pending.trackers[target.check_id] = (target.config_version, watch.tracker)
+        self.pending.flips.extend(
+            Flip(target.check_id, target.config_version, shift, result) for shift in shifts
+        )
+
+    def _release(self, host: str) -> None:
+        """Give the place to the next check that waits for this host."""
+        self._busy[host] -= 1
+        waiting = self._queued.get(host)
+        while waiting:
+            key = next(iter(waiting))
+            del waiting[key]
+            if key in self._watches:
+                self._start(key, host)
+                break
+        if not self._busy[host]:
+            del self._busy[host]
+            self._queued.pop(host, None)
+        self._finished.set()
+
+    def _next(self, watch: _Watch) -> float:
+        now = time.monotonic()
+        turn = self._turn(watch.target, now)
+        if watch.tracker.state in _UNDECIDED:
+            return min(turn, now + watch.target.retry_seconds)
+        return turn
+
+    def _turn(self, target: Target, now: float) -> float:
+        interval = target.rules.interval_seconds
+        return next_turn(target.check_id, interval, after=now + self._epoch) - self._epoch
+
+
+async def probe_once(
+    client: aiohttp.ClientSession,
+    targets: Iterable[Target],
+    *,
+    limit: int,
+    per_host: int = PER_HOST,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> list[Result]:
+    """Probe every target once, now, within the same limits; results come in the targets' order."""
+    places = asyncio.Semaphore(limit)
+    places_at: defaultdict[str, asyncio.Semaphore] = defaultdict(
+        lambda: asyncio.Semaphore(per_host)
+    )
+
+    async def one(target: Target) -> Result:
+        # The place at the host comes first: a slow host must not hold all places of the others.
+        async with places_at[target.host], places:
+            return await probe(client, target, at=now())
+
+    return await asyncio.gather(*(one(target) for target in targets))
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,156 @@
+"""How results become states: strikes, retries, back-dating, gaps, slowness."""
+
+import enum
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+_RECENT = 5
+_SLOW_OF_RECENT = 3
+_RECENT_MASK = (1 << _RECENT) - 1
+_HYSTERESIS = 0.8
+
+
+class State(enum.StrEnum):
+    """What a check says just now; SUSPECT and RECOVERING wait for a second opinion."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DEGRADED = "degraded"
+    SUSPECT = "suspect"
+    DOWN = "down"
+    RECOVERING = "recovering"
+
+
+class Standing(enum.StrEnum):
+    """What time is counted as: a suspect is still up, a recovering target still down."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When one check changes its mind."""
+
+    interval_seconds: float
+    timeout_seconds: float
+    strikes_down: int = 2
+    strikes_up: int = 2
+    degraded_ms: float | None = None
+
+    @property
+    def validity(self) -> timedelta:
+        """How long a result stands; after that nobody knows until the next one."""
+        return timedelta(seconds=1.5 * self.interval_seconds + self.timeout_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """What one check remembers between results.
+
+    `since` is when the standing began, `streak_at` the first probe of the present streak, `slow`
+    the last five successes as bits.
+    """
+
+    since: datetime
+    state: State = State.UNKNOWN
+    standing: Standing = Standing.UNKNOWN
+    streak_ok: int = 0
+    streak_fail: int = 0
+    streak_at: datetime | None = None
+    last_at: datetime | None = None
+    slow: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The standing became another one at some moment, perhaps before now."""
+
+    at: datetime
+    before: Standing
+    after: Standing
+
+
+def advance(
+    tracker: Tracker, rules: Rules, *, ok: bool, at: datetime, latency_ms: float = 0.0
+) -> tuple[Tracker, tuple[Shift, ...]]:
+    """Take one result into account and return the new memory with the shifts it caused.
+
+    `at` is when the probe began. DOWN counts from the first failed probe of the streak, UP after
+    it from the first successful one. A clock that jumps back makes no negative time.
+    """
+    at = max(at, tracker.since, tracker.last_at or at)
+    tracker, gap = _expire(tracker, rules, at)
+    decide = _succeed if ok else _fail
+    tracker, shifts = decide(tracker, rules, at, latency_ms)
+    return replace(tracker, last_at=at), gap + shifts
+
+
+def _expire(tracker: Tracker, rules: Rules, at: datetime) -> tuple[Tracker, tuple[Shift, ...]]:
+    """Count as UNKNOWN the time in which no result was valid.
+
+    A target that was down stays down after the gap, so its incident goes on.
+    """
+    if tracker.last_at is None or tracker.standing is Standing.UNKNOWN:
+        return tracker, ()
+    expired_at = max(tracker.last_at + rules.validity, tracker.since)
+    if at <= expired_at:
+        return tracker, ()
+    before = tracker.standing
+    lost = Shift(expired_at, before, Standing.UNKNOWN)
+    if before is Standing.DOWN:
+        tracker = replace(tracker, state=State.DOWN, since=at, streak_ok=0)
+        return tracker, (lost, Shift(at, Standing.UNKNOWN, before))
+    return Tracker(since=expired_at), (lost,)
+
+
+def _fail(
+    tracker: Tracker, rules: Rules, at: datetime, _latency_ms: float
+) -> tuple[Tracker, tuple[Shift, ...]]:
+    began_at = tracker.streak_at if tracker.streak_fail and tracker.streak_at else at
+    tracker = replace(tracker, streak_ok=0, streak_fail=tracker.streak_fail + 1, streak_at=began_at)
+    if tracker.standing is Standing.DOWN:
+        return replace(tracker, state=State.DOWN), ()
+    if tracker.streak_fail < rules.strikes_down:
+        return replace(tracker, state=State.SUSPECT), ()
+    return _stand(replace(tracker, state=State.DOWN), Standing.DOWN, began_at)
+
+
+def _succeed(
+    tracker: Tracker, rules: Rules, at: datetime, latency_ms: float
+) -> tuple[Tracker, tuple[Shift, ...]]:
+    began_at = tracker.streak_at if tracker.streak_ok and tracker.streak_at else at
+    tracker = replace(
+        tracker,
+        streak_ok=tracker.streak_ok + 1,
+        streak_fail=0,
+        streak_at=began_at,
+        slow=_slowness(tracker, rules, latency_ms),
+    )
+    was_down = tracker.standing is Standing.DOWN
+    if was_down and tracker.streak_ok < rules.strikes_up:
+        return replace(tracker, state=State.RECOVERING), ()
+    is_slow = tracker.slow.bit_count() >= _SLOW_OF_RECENT
+    state, standing = (State.DEGRADED, Standing.DEGRADED) if is_slow else (State.UP, Standing.UP)
+    return _stand(replace(tracker, state=state), standing, began_at if was_down else at)
+
+
+def _slowness(tracker: Tracker, rules: Rules, latency_ms: float) -> int:
+    if rules.degraded_ms is None:
+        return 0
+    # A degraded target must become clearly faster, or it would flutter around the limit.
+    factor = _HYSTERESIS if tracker.standing is Standing.DEGRADED else 1.0
+    is_slow = latency_ms > rules.degraded_ms * factor
+    return ((tracker.slow << 1) | is_slow) & _RECENT_MASK
+
+
+def _stand(
+    tracker: Tracker, standing: Standing, since: datetime
+) -> tuple[Tracker, tuple[Shift, ...]]:
+    if standing is tracker.standing:
+        return tracker, ()
+    since = max(since, tracker.since)
+    shift = Shift(since, tracker.standing, standing)
+    return replace(tracker, standing=standing, since=since), (shift,)
