@@ -46,10 +46,15 @@ def actor_of(request: HttpRequest | Request) -> Actor:
     if isinstance(principal, User):
         return actor_for(principal)
     if isinstance(principal, DashboardPrincipal):
-        return Actor(ActorKind.DASHBOARD_KEY, principal.fingerprint, principal.pk)
+        return actor_for_key(principal)
     return ANONYMOUS
 
 
 def actor_for(user: User) -> Actor:
     """Return the actor that stands for a person."""
     return Actor(ActorKind.USER, str(user.pk), user.get_username(), user.pk)
+
+
+def actor_for_key(principal: DashboardPrincipal) -> Actor:
+    """Return the actor that stands for a dashboard key."""
+    return Actor(ActorKind.DASHBOARD_KEY, principal.fingerprint, principal.pk)

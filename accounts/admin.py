@@ -18,7 +18,6 @@ from accounts.services import users
 from core.adminbase import RecordAdmin, SettingsAdmin, ask_to_confirm, show_once
 
 if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
     from django.template.response import TemplateResponse
@@ -29,9 +28,9 @@ admin.site.unregister(Group)
 class ConsoleLoginForm(AdminAuthenticationForm):
     """Signing in; a one-time password that has run out is refused."""
 
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+    def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
-        expires_at = user.password_expires_at if isinstance(user, User) else None
+        expires_at = user.password_expires_at
         if expires_at is not None and expires_at <= timezone.now():
             message = (
                 "This one-time password has expired. Ask an admin for another; the first admin "
@@ -40,12 +39,12 @@ class ConsoleLoginForm(AdminAuthenticationForm):
             raise ValidationError(message, code="expired")
 
 
-class ConsolePasswordChangeForm(PasswordChangeForm):  # type: ignore[type-arg]  # not generic at run time
+class ConsolePasswordChangeForm(PasswordChangeForm):  # not generic at run time
     """Choosing a password of one's own, through the audited service."""
 
     required_css_class = "required"
 
-    def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002  # Django's signature
+    def save(self, commit: bool = True) -> User:  # Django's signature
         users.change_own_password(
             actor=actor_for(self.user),
             user=self.user,
@@ -93,7 +92,7 @@ class UserAdmin(SettingsAdmin[User]):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         return ["username"] if obj is not None else []
 
-    def get_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: User | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
         return ["username", "email", "roles"] + (["is_active"] if obj is not None else [])
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -138,7 +137,7 @@ class UserAdmin(SettingsAdmin[User]):
             request,
             title=f"Password of {obj.username}",
             secrets={obj.username: request.META["ops.one_time_password"]},
-            note=f"Valid for {users.ONE_TIME_HOURS} hours; it must be changed at the first sign-in.",
+            note=f"Valid for {users.ONE_TIME_HOURS} hours; to be changed at the first sign-in.",
         )
 
     @admin.action(description="Give a new one-time password", permissions=["reset"])
@@ -164,7 +163,7 @@ class UserAdmin(SettingsAdmin[User]):
             request,
             title="New one-time passwords",
             secrets=passwords,
-            note=f"Valid for {users.ONE_TIME_HOURS} hours; they must be changed at the first sign-in.",
+            note=f"Valid for {users.ONE_TIME_HOURS} hours; to be changed at the first sign-in.",
         )
 
 

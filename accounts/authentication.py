@@ -11,8 +11,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
-from accounts.actors import DashboardPrincipal, actor_of
-from accounts.models import User
+from accounts.actors import DashboardPrincipal, actor_for_key
 from accounts.roles import ROLES
 from audit.services import record
 from core import crypto, tracing, volatile
@@ -22,8 +21,11 @@ if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
     from rest_framework.request import Request
 
+    from accounts.models import User
+
 _HEADERS: Final = ("X-Dash-Key", "X-Api-Key", "Authorization")
 _CHALLENGE: Final = "Bearer"
+_ONE_ONLY: Final = "Send one credential only."
 _AUDIT_SECONDS: Final = 60
 _LONGEST_KEY: Final = 512
 
@@ -40,9 +42,9 @@ class DashboardKeyAuthentication(BaseAuthentication):
     """A static key from ROLES_JSON in the header X-Dash-Key."""
 
     def authenticate(self, request: Request) -> tuple[DashboardPrincipal, None] | None:
-        """Return the principal, None without the header; a header that is wrong never falls through."""
+        """Return the principal, or None without the header; a wrong one never falls through."""
         if sum(1 for name in _HEADERS if name in request.headers) > 1:
-            raise exceptions.ParseError("Send one credential only.")
+            raise exceptions.ParseError(_ONE_ONLY)
         given = request.headers.get("X-Dash-Key")
         if given is None:
             return None
@@ -61,7 +63,7 @@ class DashboardKeyAuthentication(BaseAuthentication):
 class ConsoleSessionAuthentication(SessionAuthentication):
     """The console's session cookie, with CSRF for everything that changes something."""
 
-    def authenticate(self, request: Request) -> tuple[User, None] | None:  # type: ignore[override]  # narrower: our user
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
         """Return the person behind the cookie; refuse one with a password still to change."""
         found = super().authenticate(request)
         if found is None:
@@ -97,9 +99,8 @@ def _note_use(request: Request, principal: DashboardPrincipal) -> None:
     # A key that polls would drown the audit log: one row a minute for each key and address.
     address = tracing.current().address
     if volatile.once(key=f"{principal.pk}@{address}", seconds=_AUDIT_SECONDS):
-        request.user = principal
         with transaction.atomic():
-            record(actor=actor_of(request), action="dashboard_key.used", path=request.path)
+            record(actor=actor_for_key(principal), action="dashboard_key.used", path=request.path)
 
 
 class _DashboardKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped package

@@ -31,22 +31,38 @@ def record(
     before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
     reason: str = "",
-    outcome: str = AuditRecord.Outcome.ALLOWED,
     **details: Detail,
 ) -> AuditRecord:
     """Write one row in the running transaction; address and request come from the context.
 
-    `before` and `after` hold the changed fields only, never a secret: callers list what may be told.
-    Raises RuntimeError outside a transaction.
+    `before` and `after` hold the changed fields only, and never a secret: callers list what may be
+    told. Raises RuntimeError outside a transaction.
     """
-    if not connection.in_atomic_block:
-        message = "An audit row belongs to the transaction of its act; open one."
-        raise RuntimeError(message)
     payload: dict[str, object] = dict(details)
     if before is not None:
         payload["before"] = before
     if after is not None:
         payload["after"] = after
+    return _write(AuditRecord.Outcome.ALLOWED, actor, action, target, reason, payload)
+
+
+def record_refusal(*, actor: Actor, action: str, reason: str, **details: Detail) -> None:
+    """Write a refused act in a transaction of its own; call it after the act has rolled back."""
+    with transaction.atomic():
+        _write(AuditRecord.Outcome.DENIED, actor, action, None, reason, details)
+
+
+def _write(
+    outcome: AuditRecord.Outcome,
+    actor: Actor,
+    action: str,
+    target: models.Model | None,
+    reason: str,
+    payload: Mapping[str, object],
+) -> AuditRecord:
+    if not connection.in_atomic_block:
+        message = "An audit row belongs to the transaction of its act; open one."
+        raise RuntimeError(message)
     context = tracing.current()
     return AuditRecord.objects.create(
         action=action,
@@ -64,18 +80,6 @@ def record(
         reason=_plain(reason)[:500],
         payload=canonical(payload),
     )
-
-
-def record_refusal(*, actor: Actor, action: str, reason: str, **details: Detail) -> None:
-    """Write a refused act in a transaction of its own; call it after the act has rolled back."""
-    with transaction.atomic():
-        record(
-            actor=actor,
-            action=action,
-            reason=reason,
-            outcome=AuditRecord.Outcome.DENIED,
-            **details,
-        )
 
 
 def canonical(payload: Mapping[str, object]) -> str:

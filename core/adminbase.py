@@ -52,7 +52,9 @@ class RecordAdmin(_Listing[M]):
 class SettingsAdmin(_Listing[M]):
     """Edits rows through audited services; a broken rule is shown beside its field."""
 
-    def save_service(self, request: HttpRequest, obj: M, form: ModelForm[M], change: bool) -> None:  # noqa: FBT001  # Django's order
+    def save_service(
+        self, request: HttpRequest, obj: M, form: ModelForm[M], change: bool
+    ) -> None:  # Django's order
         """Call the service that creates or updates; it sets `obj.pk`."""
         message = f"{type(self).__name__} must name its service."
         raise TypeError(message)
@@ -67,7 +69,7 @@ class SettingsAdmin(_Listing[M]):
         request: HttpRequest,
         obj: M,
         form: ModelForm[M],
-        change: bool,  # noqa: FBT001  # Django's signature
+        change: bool,  # Django's signature
     ) -> None:
         self.save_service(request, obj, form, change)
 

@@ -1,8 +1,8 @@
 """A queue of files for the embedded profile: kombu's filesystem transport, made crash-safe.
 
-The stock transport writes a message in place, so a reader can see half of it and an empty file, left
-by a full disk, ends the worker; and it fetches through the system's temporary folder. Here a message
-appears by rename, is taken by rename, and what does not decode is discarded and counted.
+The stock transport writes a message in place, so a reader can see half of it, and an empty file,
+left by a full disk, ends the worker; and it fetches through the system's temporary folder. Here a
+message appears by rename, is taken by rename, and what does not decode is discarded and logged.
 """
 
 import logging
@@ -24,7 +24,7 @@ ALIAS: Final = "opsfs"
 _COUNT_CACHE_SECONDS: Final = 1.0
 
 
-class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu has no types
+class Channel(filesystem.Channel):
     """Messages are files of one folder, named by time and queue."""
 
     supports_fanout = False
@@ -36,7 +36,9 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu has no types
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         """Keep no table."""
 
-    def _put(self, queue: str, payload: dict[str, Any], **_: object) -> None:
+    def _put(  # type: ignore[override]  # the names in kombu's own bases differ
+        self, queue: str, payload: dict[str, Any], **_: object
+    ) -> None:
         folder = Path(self.data_folder_out)
         name = f"{time.time_ns():020}_{uuid.uuid4()}.{queue}.msg"
         temporary = folder / f".{name}.part"
@@ -45,10 +47,10 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu has no types
             temporary.rename(folder / name)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            message = f"The queue folder {folder} cannot be written ({error.strerror})."
-            raise ChannelError(message) from error
+            why = f"The queue folder {folder} cannot be written ({error.strerror})."
+            raise ChannelError(why) from error
 
-    def _get(self, queue: str) -> dict[str, Any]:
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002  # kombu's signature
         folder = Path(self.data_folder_in)
         for name in waiting(folder, queue):
             # The rename decides which of several workers has the message.
@@ -71,7 +73,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu has no types
         return len(waiting(Path(self.data_folder_in), queue))
 
 
-class Transport(filesystem.Transport):  # type: ignore[misc]  # kombu has no types
+class Transport(filesystem.Transport):
     """The transport behind `opsfs://`."""
 
     Channel = Channel

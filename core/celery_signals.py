@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery.signals import before_task_publish, task_postrun, task_prerun
+from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
 
 from core import tracing
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 _bound: dict[str, AbstractContextManager[tracing.Context]] = {}
 
@@ -31,3 +33,8 @@ def _enter(task_id: str, task: Any, **_: object) -> None:  # noqa: ANN401  # Cel
 def _leave(task_id: str, **_: object) -> None:
     if (manager := _bound.pop(task_id, None)) is not None:
         manager.__exit__(None, None, None)
+
+
+@setup_logging.connect
+def _leave_logging(**_: object) -> None:
+    """Keep Celery from setting up logging: Django's configuration serves every process."""

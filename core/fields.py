@@ -17,6 +17,10 @@ class SealedJSONField(models.TextField):  # type: ignore[type-arg]
     The context is part of the seal: a value copied to another column does not open there.
     """
 
+    # The type checker reads from these what may be assigned and what comes back.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
+
     def __init__(self, *args: Any, context: str, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
         self.context = context
         super().__init__(*args, **kwargs)

@@ -114,7 +114,7 @@ class Keyring:
 
     def _write(self, name: str, versions: list[Version]) -> None:
         content = json.dumps({"name": name, "versions": versions}, indent=1).encode()
-        # mkstemp creates with O_EXCL and mode 0600, in the folder itself so that the rename is atomic.
+        # mkstemp creates with O_EXCL and mode 0600; in this folder, so that the rename is atomic.
         descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -136,9 +136,7 @@ class Keyring:
     def _locked(self) -> Iterator[None]:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(
-                self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
+            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 yield

@@ -6,6 +6,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -14,6 +15,9 @@ from django.db.models.functions import Now
 
 from core.errors import DomainError
 from core.models import Lease
+
+if TYPE_CHECKING:
+    from django.db.models.expressions import Combinable
 
 
 class LeaseLostError(DomainError):
@@ -94,6 +98,6 @@ def _create(name: str) -> None:
         return
 
 
-def _from_now(seconds: float) -> ExpressionWrapper:
+def _from_now(seconds: float) -> Combinable:
     later = Now() + Value(timedelta(seconds=seconds))
     return ExpressionWrapper(later, output_field=DateTimeField())

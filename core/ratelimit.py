@@ -34,6 +34,6 @@ class AddressRateLimitMiddleware:
             )
         if decision.allowed:
             return self._get_response(request)
-        response = plain_problem(request, 429, "Too many requests; wait and try again.")
+        response = plain_problem(429, "Too many requests; wait and try again.")
         response["Retry-After"] = str(max(1, math.ceil(decision.retry_after_seconds)))
         return response

@@ -163,7 +163,7 @@ _limiter = Limiter()
 
 
 def allow(*, key: str, limit: int, period_seconds: float, burst: int | None = None) -> Decision:
-    """Count one request against `limit` per period; up to `burst` may come at once (default: all)."""
+    """Count one request against `limit` per period; up to `burst` (all) may come at once."""
     interval = period_seconds / limit
     tolerance = interval * (limit if burst is None else burst)
     now = time.time()

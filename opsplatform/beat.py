@@ -38,7 +38,8 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]  # the package h
         try:
             if not self._leads():
                 return _STAND_BY_SECONDS
-            return min(super().tick(*args, **kwargs), _STAND_BY_SECONDS)
+            wait: float = super().tick(*args, **kwargs)
+            return min(wait, _STAND_BY_SECONDS)
         except DatabaseError as error:
             logger.warning(
                 "The schedule cannot be read; beat tries again (%s).", type(error).__name__

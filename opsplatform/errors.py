@@ -40,6 +40,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def _answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
     if request.path.startswith("/api/") or not request.accepts("text/html"):
-        return plain_problem(request, status, detail)
+        return plain_problem(status, detail)
     context = {"status": status, "detail": detail, "request_id": tracing.current().request_id}
     return render(request, "error.html", context, status=status)

@@ -19,6 +19,7 @@ from core.errors import InvalidInputError, InvalidTransitionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
     from core.actors import Actor
 
@@ -58,7 +59,7 @@ def create_user(
 
 @transaction.atomic
 def update_user(
-    *, actor: Actor, user_id: object, email: str, roles: Iterable[str], is_active: bool
+    *, actor: Actor, user_id: UUID, email: str, roles: Iterable[str], is_active: bool
 ) -> User:
     """Change a person's address, roles and right to sign in; the last admin stays one."""
     # Two admins who demote each other at once wait here, so the second one sees the first act.
@@ -101,7 +102,7 @@ def change_own_password(*, actor: Actor, user: User, password: str) -> None:
 
 
 @transaction.atomic
-def reset_password(*, actor: Actor, user_id: object) -> str:
+def reset_password(*, actor: Actor, user_id: UUID) -> str:
     """Replace a person's password by a one-time one; return it for showing once."""
     user = User.objects.select_for_update().get(pk=user_id)
     password = _give_one_time_password(user)

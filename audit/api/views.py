@@ -14,7 +14,7 @@ from core.rest.pagination import KeysetPagination
 class AuditPagination(KeysetPagination):
     """Newest first; ids rise with time."""
 
-    ordering = ("-id",)
+    ordering: tuple[str, ...] = ("-id",)
 
 
 class AuditRecordViewSet(ReadOnlyModelViewSet[AuditRecord]):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -44,7 +44,7 @@ def problem(
 
 
 def problem_response(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Answer any error of an API view; what nobody foresaw is logged and answered without detail."""
+    """Answer any error of an API view; what nobody foresaw is logged, and told without detail."""
     headers: dict[str, str] = {}
     if isinstance(error, DomainError):
         body = problem(
@@ -74,16 +74,16 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
         if (wait := getattr(error, "wait", None)) is not None:
             headers["Retry-After"] = str(max(1, int(wait + 0.999)))
     elif isinstance(error, OperationalError):
-        logger.exception("The database did not answer.")
+        logger.error("The database did not answer.", exc_info=error)
         body = problem(503, detail="The database does not answer for now.", code="unavailable")
         headers["Retry-After"] = "5"
     else:
-        logger.exception("An API view failed.", extra={"view": _name(context)})
+        logger.error("An API view failed.", extra={"view": _name(context)}, exc_info=error)
         body = problem(500, detail="An unexpected error; its request id is in the log.")
     return Response(body, body["status"], headers=headers, content_type=MEDIA_TYPE)
 
 
-def plain_problem(request: HttpRequest, status: int, detail: str) -> JsonResponse:
+def plain_problem(status: int, detail: str) -> JsonResponse:
     """Return a problem from outside the REST framework, such as a middleware."""
     return JsonResponse(problem(status, detail=detail), status=status, content_type=MEDIA_TYPE)
 

@@ -6,7 +6,7 @@ from rest_framework.pagination import CursorPagination
 class KeysetPagination(CursorPagination):
     """Keyset pages; a view sets `ordering`, whose last column must be unique."""
 
-    ordering = ("-created_at", "-id")
+    ordering: tuple[str, ...] = ("-created_at", "-id")
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200

@@ -25,7 +25,7 @@ class HasCapability(BasePermission):
             return False
         if needed == PUBLIC:
             return True
-        if not request.user or not request.user.is_authenticated:
+        if not request.user.is_authenticated:
             return False
         return needed == SIGNED_IN or bool(request.user.has_perm(needed))
 

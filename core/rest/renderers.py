@@ -20,8 +20,8 @@ class JSONRenderer(renderers.BaseRenderer):
     def render(
         self,
         data: Any,  # noqa: ANN401  # the framework's signature
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
+        accepted_media_type: str | None = None,  # noqa: ARG002  # the framework's signature
+        renderer_context: Mapping[str, Any] | None = None,  # noqa: ARG002  # the same
     ) -> bytes:
         """Return the bytes; an empty answer has none."""
         if data is None:

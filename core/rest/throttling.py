@@ -25,7 +25,7 @@ class PrincipalThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         """Return whether the request may pass."""
-        if not request.user or not request.user.is_authenticated:
+        if not request.user.is_authenticated:
             return True
         own: int | None = getattr(view, "throttle_limit", None)
         scope = type(view).__name__ if own else "api"

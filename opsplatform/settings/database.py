@@ -1,4 +1,4 @@
-"""Database, cache and the volatile store: SQLite files by default, PostgreSQL and Redis when named."""
+"""Database and cache: files by default, PostgreSQL and Redis when they are named."""
 
 from typing import Any, Final
 

@@ -35,7 +35,7 @@ def _dashboard_keys() -> tuple[tuple[bytes, str], ...]:
         "ROLES_JSON",
         default="",
         secret=True,
-        about='Dashboard keys for the header X-Dash-Key: {"<key of 32 characters or more>": "<role>"}.',
+        about='Dashboard keys for the header X-Dash-Key: {"<32 characters or more>": "<role>"}.',
     )
     if not raw:
         return ()

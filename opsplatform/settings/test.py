@@ -1,13 +1,11 @@
-"""Settings of the tests: quick hashes, a broker in memory, SQLite in memory; nothing else differs."""
-
-from typing import Any
+"""Settings of the tests: quick hashes, a broker in memory; little else differs."""
 
 from opsplatform.settings import *  # noqa: F403
 from opsplatform.settings.database import DATABASES as _DATABASES
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CELERY_BROKER_URL = "memory://"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+CELERY_BROKER_TRANSPORT_OPTIONS = {}
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -27,7 +27,7 @@ OPS_TRUSTED_PROXIES = ENV.integer(
     "OPS_TRUSTED_PROXIES",
     default=0,
     maximum=10,
-    about="Reverse proxies in front: so many entries of X-Forwarded-For, from the right, are theirs.",
+    about="Reverse proxies in front: as many entries of X-Forwarded-For, counted from the right.",
 )
 OPS_WEB_WORKERS = ENV.integer(
     "OPS_WEB_WORKERS", default=1, minimum=1, maximum=64, about="Web processes."
@@ -72,7 +72,7 @@ OPS_MODE = ENV.choice(
 OPS_ADMIN_PASSWORD_FILE = ENV.text(
     "OPS_ADMIN_PASSWORD_FILE",
     default="",
-    about="The first admin's one-time password is written to this new file instead of the terminal.",
+    about="The first admin's one-time password goes to this new file instead of the terminal.",
 )
 
 HTTPS = BASE_URL.startswith("https://")

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pytest
 
@@ -118,34 +118,33 @@ def _start_postgres(binaries: Path, folder: Path) -> str:
     as_user = _unprivileged(folder)
     data = folder / "data"
     if as_user and not _can_read(binaries / "initdb", as_user):
-        # A wheel below a private home is unreadable for the server's user; its libraries lie beside.
+        # A wheel below a private home is unreadable for the server's user.
         copied = folder / "wheel"
         package = binaries.parent.parent
         shutil.copytree(package, copied / package.name)
         for libraries in package.parent.glob(f"{package.name}.libs"):
             shutil.copytree(libraries, copied / libraries.name)
         binaries = copied / package.name / "pginstall" / "bin"
-    _run(
-        [
-            binaries / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-sync",
-        ],
-        as_user,
-    )
+    create: list[str | Path] = [binaries / "initdb", "-D", data, "-U", "postgres"]
+    _run([*create, "-A", "trust", "-E", "UTF8", "--no-sync"], as_user)
     options = (
         f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off "
         "-c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
     )
     log = folder / "log"
-    start = [binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "20", "-o", options, "start"]
+    start: list[str | Path] = [
+        binaries / "pg_ctl",
+        "-D",
+        data,
+        "-l",
+        log,
+        "-w",
+        "-t",
+        "20",
+        "-o",
+        options,
+        "start",
+    ]
     _run(start, as_user)
     pid = int((data / "postmaster.pid").read_text().splitlines()[0])
     atexit.register(_kill, pid, signal.SIGQUIT)
@@ -215,20 +214,15 @@ def _unprivileged(folder: Path) -> str | None:
 
 
 def _can_read(program: Path, user: str) -> bool:
-    command = [str(program), "--version"]
     try:
-        _run(command, user)
+        _run([program, "--version"], user)
     except (OSError, subprocess.SubprocessError):
         return False
     return True
 
 
-def _run(command: list[str | Path], as_user: str | None) -> None:
-    identity = (
-        {"user": as_user, "group": pwd.getpwnam(as_user).pw_gid, "extra_groups": []}
-        if as_user
-        else {}
-    )
+def _run(command: Sequence[str | Path], as_user: str | None) -> None:
+    user = pwd.getpwnam(as_user) if as_user else None
     subprocess.run(  # noqa: S603  # fixed arguments
         [str(part) for part in command],
         check=True,
@@ -237,7 +231,9 @@ def _run(command: list[str | Path], as_user: str | None) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd="/",
-        **identity,  # type: ignore[arg-type]  # absent or all three
+        user=user.pw_uid if user else None,
+        group=user.pw_gid if user else None,
+        extra_groups=[] if user else None,
     )
 
 

@@ -1,0 +1,87 @@
+# `make run` starts the platform, `make test` tests it, `make check` checks everything else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.stamp-run-$(shell cksum requirements.txt | cut -d' ' -f1)
+DEV_STAMP := $(VENV)/.stamp-dev-$(shell cksum requirements-dev.txt | cut -d' ' -f1)
+MANAGE := $(BIN)/python manage.py
+STATIC := static-root/.stamp-$(shell cat requirements.txt $$(find static -type f | sort) | cksum | cut -d' ' -f1)
+
+.PHONY: run test check bench faults smoke uptime docs schema requirements format clean
+
+run: $(RUN_STAMP) $(STATIC)  ## start the platform
+	@exec $(MANAGE) up --with-parent
+
+test: $(DEV_STAMP)  ## all tests, on SQLite and on PostgreSQL with Redis
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest --cov -q --profile=embedded
+	$(BIN)/python -m pytest --cov -q --profile=server
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+check: $(DEV_STAMP)  ## format, lint, types, contracts, migrations, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/typos
+	$(BIN)/deptry .
+	$(MANAGE) check
+	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) write_docs --check
+
+format: $(DEV_STAMP)  ## put code into the house's form
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format -q .
+
+bench: $(DEV_STAMP) $(STATIC)  ## measure, print a table, write docs/performance.md
+	$(BIN)/python -m benchmarks --write
+
+faults: $(DEV_STAMP)  ## only the tests that kill processes and fill disks
+	$(BIN)/python -m pytest -q -m fault
+
+smoke: $(DEV_STAMP)  ## a whole platform, started as a user starts it
+	$(BIN)/python -m pytest -q -m smoke
+
+uptime: $(RUN_STAMP)  ## run every check once; exit 1 if anything is down
+	$(MANAGE) uptime_monitor --once
+
+docs: $(DEV_STAMP)  ## write the reference pages that come from code
+	$(MANAGE) write_docs
+
+schema: $(DEV_STAMP)  ## write the OpenAPI description
+	$(MANAGE) spectacular --file docs/openapi.yaml --validate --fail-on-warn
+
+requirements: $(DEV_STAMP)  ## pin what requirements*.in ask for, with hashes
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -o requirements.txt requirements.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -o requirements-dev.txt requirements-dev.in
+
+clean:
+	rm -rf $(VENV) static-root .mypy_cache .ruff_cache .pytest_cache .coverage*
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "OpsPlatform needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@if command -v uv >/dev/null 2>&1; then uv venv -q --seed --python "$$(command -v $(PYTHON))" $(VENV); \
+	 else $(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }; fi
+
+# A stamp carries the checksum of what it stands for: a changed file, or an install that was
+# interrupted before the touch, runs again.
+$(RUN_STAMP): | $(VENV)/bin/python
+	@test -e $(DEV_STAMP) || { echo "Installing (once) ..."; $(call install,requirements.txt); }
+	@touch $@
+
+$(DEV_STAMP): | $(VENV)/bin/python
+	@echo "Installing the development requirements (once) ..."
+	@$(call install,requirements-dev.txt)
+	@rm -f $(VENV)/.stamp-dev-*
+	@touch $@
+
+$(STATIC): | $(RUN_STAMP)
+	@$(MANAGE) collectstatic --noinput --clear -v0
+	@touch $@
+
+install = if command -v uv >/dev/null 2>&1; \
+  then uv pip install -q --python $(BIN)/python --require-hashes -r $(1); \
+  else $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); fi

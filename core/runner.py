@@ -1,0 +1,149 @@
+"""Run loops until the process is asked to stop, each under its lease and apart from the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+from django.db import DatabaseError
+
+from core import leases, tracing
+from core.leases import LeaseLostError
+from core.loops import close, close_pool, in_thread
+from core.processes import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.leases import Held
+    from core.loops import Loop
+    from core.models import Process
+
+logger = logging.getLogger(__name__)
+
+_STAMP_SECONDS: Final = 0.5
+_DEAF_SECONDS: Final = 15.0  # so long without a turn, the event loop is blocked, not busy
+_GRACE_SECONDS: Final = 5.0
+_LONGEST_BACK_OFF: Final = 60.0
+_STABLE_SECONDS: Final = 60.0
+
+
+def run_loops(loops: Sequence[Loop], *, kind: Process.Kind) -> None:
+    """Run the loops until SIGTERM or SIGINT; what is under way gets five seconds to end."""
+    runner = _Runner(loops)
+    watchdog = threading.Thread(target=runner.watch, name="watchdog", daemon=True)
+    with Reporter(kind, alive=runner.hears):
+        watchdog.start()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as event_loop:
+            event_loop.run(runner.main())
+    close_pool()
+
+
+class _Runner:
+    def __init__(self, loops: Sequence[Loop]) -> None:
+        self._loops = loops
+        self._stop = asyncio.Event()
+        self._stamp = time.monotonic()
+
+    async def main(self) -> None:
+        """Start every loop and wait for the signal."""
+        event_loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            event_loop.add_signal_handler(number, self._stop.set)
+        logger.info("Loops start: %s.", ", ".join(loop.name for loop in self._loops))
+        tasks = [asyncio.create_task(self._keep(loop), name=loop.name) for loop in self._loops]
+        while not self._stop.is_set():
+            self._stamp = time.monotonic()
+            await self._pause(_STAMP_SECONDS)
+        _, pending = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        logger.info("Loops have ended.")
+
+    def hears(self) -> bool:
+        """Tell whether the event loop had a turn lately."""
+        return time.monotonic() - self._stamp < _DEAF_SECONDS
+
+    def watch(self) -> None:
+        """End the process when the event loop is blocked: the supervisor starts a sound one."""
+        missed = 0
+        while not self._stop.is_set():
+            time.sleep(1)
+            missed = 0 if self.hears() else missed + 1
+            # Twice in a row: after a stopped process continues, the first look is always late.
+            if missed > 1:
+                logger.critical("The event loop is blocked; the process ends itself.")
+                os._exit(70)
+
+    async def _keep(self, loop: Loop) -> None:
+        """Run one loop, again and again with growing pauses when it fails."""
+        back_off = loop.period_seconds
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                await self._hold(loop)
+            except LeaseLostError:
+                logger.warning("The loop %s lost its lease and stands by.", loop.name)
+            except Exception as error:
+                # The edge of a loop that must live: whatever failed must not end its neighbours.
+                level = logging.WARNING if isinstance(error, DatabaseError) else logging.ERROR
+                logger.log(level, "The loop %s failed.", loop.name, exc_info=error)
+            if time.monotonic() - began > _STABLE_SECONDS:
+                back_off = loop.period_seconds
+            await self._pause(back_off)
+            back_off = min(max(back_off, 1.0) * 2, _LONGEST_BACK_OFF)
+
+    async def _hold(self, loop: Loop) -> None:
+        """Wait for the lease, then run a slice each period while it lasts."""
+        held = await in_thread(leases.acquire, name=loop.name, seconds=loop.lease_seconds)
+        while held is None:
+            if await self._pause(max(1.0, loop.lease_seconds / 10)):
+                return
+            held = await in_thread(leases.acquire, name=loop.name, seconds=loop.lease_seconds)
+        renewal = asyncio.create_task(self._renew(loop, held))
+        work = asyncio.create_task(self._repeat(loop, held))
+        try:
+            done, _ = await asyncio.wait({renewal, work}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (renewal, work):
+                task.cancel()
+            await asyncio.gather(renewal, work, return_exceptions=True)
+            with suppress(DatabaseError):
+                await in_thread(leases.release, held)
+
+    async def _repeat(self, loop: Loop, held: Held) -> None:
+        run_slice = loop.start()
+        due = time.monotonic()
+        try:
+            while not self._stop.is_set():
+                ids = {"request_id": tracing.new_request_id(), "trace_id": tracing.new_trace_id()}
+                with tracing.bind(**ids):
+                    await run_slice(held)
+                # A slice longer than its period skips what it missed instead of catching up.
+                due = max(due + loop.period_seconds, time.monotonic())
+                await self._pause(due - time.monotonic())
+        finally:
+            await close(run_slice)
+
+    async def _renew(self, loop: Loop, held: Held) -> None:
+        while True:
+            await asyncio.sleep(loop.lease_seconds / 3)
+            if not await in_thread(leases.renew, held, seconds=loop.lease_seconds):
+                message = f"The lease {loop.name} was taken over."
+                raise LeaseLostError(message)
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait, but not longer than until the stop signal; return whether it came."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), timeout=max(seconds, 0.0))
+        return self._stop.is_set()

@@ -1,0 +1,80 @@
+"""What each process of the platform runs; the supervisor forks them, units start them alone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from django.conf import settings
+
+from core.loops import all_loops
+from core.models import Process
+from core.processes import Reporter
+from core.runner import run_loops
+from opsplatform.beat import LeasedScheduler
+from opsplatform.celery import app
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+logger = logging.getLogger(__name__)
+
+_BEAT_LATE_SECONDS: Final = 60.0
+
+
+def run_web(sockets: list[socket.socket]) -> None:
+    """Serve HTTP on the sockets until SIGTERM; requests under way are finished."""
+    config = uvicorn.Config(
+        "opsplatform.asgi:application",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # The client's address is counted in our own middleware, over the declared proxies.
+        proxy_headers=False,
+        lifespan="on",
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        timeout_graceful_shutdown=10,
+    )
+    with Reporter(Process.Kind.WEB):
+        uvicorn.Server(config).run(sockets=sockets)
+
+
+def run_worker() -> None:
+    """Work through the queue until SIGTERM."""
+    worker = app.Worker(
+        pool="prefork" if settings.REDIS_URL else "threads",
+        concurrency=settings.OPS_WORKER_THREADS,
+        hostname=f"worker@{settings.HOSTNAME}",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    with Reporter(Process.Kind.WORKER):
+        worker.start()
+
+
+def run_beat() -> None:
+    """Send what the schedule says until SIGTERM; of several beats one sends."""
+    LeasedScheduler.ticked_at = time.monotonic()
+
+    def ticks() -> bool:
+        return time.monotonic() - LeasedScheduler.ticked_at < _BEAT_LATE_SECONDS
+
+    with Reporter(Process.Kind.BEAT, alive=ticks):
+        app.Beat(quiet=True).run()
+
+
+def run_daemon(only: Sequence[str] = ()) -> None:
+    """Run every loop of every app, or only those named, until SIGTERM."""
+    loops = all_loops()
+    chosen = [loops[name] for name in only] if only else list(loops.values())
+    if settings.OPS_MODE == "drill":
+        logger.warning("OPS_MODE=drill: no loop runs in this copy.")
+        chosen = []
+    run_loops(chosen, kind=Process.Kind.DAEMON)
