@@ -1,0 +1,145 @@
+"""What every kind of channel speaks: a message goes in, an outcome comes out."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Final, Self
+
+from core.masking import HIDDEN, clip, mask
+
+PAYLOAD_VERSION: Final = 1
+EXCERPT_CHARACTERS: Final = 1024
+# Shorter values would blank ordinary words out of an error message.
+SHORTEST_SECRET: Final = 6
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+_WHITESPACE = re.compile(r"\s+")
+
+
+class Verdict(StrEnum):
+    """What an attempt means for the message."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one attempt ended.
+
+    `uncertain`: no answer came, yet the message may have arrived. `local`: nothing left the
+    machine, so the receiver's health is unknown. `gone`: the receiver wants no further calls.
+    """
+
+    verdict: Verdict
+    error_class: str = ""
+    detail: str = ""
+    status_code: int | None = None
+    retry_after_seconds: float | None = None
+    excerpt: str = ""
+    provider_ref: str = ""
+    uncertain: bool = False
+    local: bool = False
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a channel tells people, as it was when the alert was routed."""
+
+    kind: str
+    severity: str
+    status: str
+    title: str
+    body: str
+    service: str
+    labels: Mapping[str, str]
+    links: Mapping[str, str]
+    dedup_key: str
+    seq: int
+    occurred_at: str
+    reason: str
+
+    def to_payload(self) -> dict[str, object]:
+        """Return the versioned snapshot that the outbox stores."""
+        return {"version": PAYLOAD_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, object]) -> Self:
+        """Read a stored snapshot; a missing field reads as empty."""
+        return cls(
+            kind=_text(payload, "kind"),
+            severity=_text(payload, "severity"),
+            status=_text(payload, "status"),
+            title=_text(payload, "title"),
+            body=_text(payload, "body"),
+            service=_text(payload, "service"),
+            labels=_texts(payload, "labels"),
+            links=_texts(payload, "links"),
+            dedup_key=_text(payload, "dedup_key"),
+            seq=_integer(payload, "seq"),
+            occurred_at=_text(payload, "occurred_at"),
+            reason=_text(payload, "reason"),
+        )
+
+
+def idempotency_key(*parts: str | int) -> str:
+    """Derive the key of a message from what makes it itself.
+
+    It is a digest because the parts may be long or hold characters that no header can carry, and
+    because it must not tell one receiver of another.
+    """
+    joined = "\x1f".join(str(part) for part in parts)
+    return hashlib.sha256(joined.encode()).hexdigest()[:40]
+
+
+def storable(text: str, *, limit: int) -> str:
+    """Return text that every database and channel can hold, cut at `limit`.
+
+    Alerts quote what strangers send: NUL and lone surrogates would fail the INSERT and, with it,
+    the transaction that raises the alert.
+    """
+    valid = text.encode("utf-8", "replace").decode("utf-8")
+    lines = valid.replace("\r\n", "\n").replace("\r", "\n")
+    return clip(_CONTROL.sub(" ", lines), limit)
+
+
+def single_line(text: str, *, limit: int) -> str:
+    """Return the text on one line, so that it can stand in a header."""
+    return clip(_WHITESPACE.sub(" ", _CONTROL.sub(" ", text)).strip(), limit)
+
+
+def scrub(text: str, secrets: Iterable[str]) -> str:
+    """Hide every known secret in the text, the longest first, and what looks like one."""
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, HIDDEN)
+    return mask(text)
+
+
+def excerpt(body: bytes, secrets: Iterable[str]) -> str:
+    """Return the beginning of an answer, readable and without secrets."""
+    # The margin lets a secret that crosses the cut still be recognised.
+    margin = EXCERPT_CHARACTERS * 4
+    readable = storable(body[:margin].decode("utf-8", "replace"), limit=margin)
+    return clip(scrub(readable, secrets).strip(), EXCERPT_CHARACTERS)
+
+
+def _text(payload: Mapping[str, object], name: str) -> str:
+    value = payload.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _integer(payload: Mapping[str, object], name: str) -> int:
+    value = payload.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _texts(payload: Mapping[str, object], name: str) -> dict[str, str]:
+    value = payload.get(name)
+    if not isinstance(value, Mapping):
+        return {}
+    return {str(key): str(entry) for key, entry in value.items()}
