@@ -1,0 +1,107 @@
+"""Channels: the ways to reach people, and how well each one works."""
+
+import uuid
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from core.fields import SealedJSONField
+
+
+class Channel(models.Model):
+    """One way to reach people.
+
+    `config` is sealed and write-only: URL of a webhook and its signing secrets, or the recipients
+    of mail. `target` is what may be shown of it. The health fields are shared by all dispatchers,
+    so that a dead receiver is left alone by every one of them.
+    """
+
+    class Kind(models.TextChoices):
+        EMAIL = "email", "E-mail"
+        WEBHOOK = "webhook", "Webhook"
+
+    class ManagedBy(models.TextChoices):
+        OPERATORS = "", "Operators"
+        ENVIRONMENT = "environment", "Environment"
+
+    class Health(models.TextChoices):
+        DISABLED = "disabled", "Disabled"
+        UNTRIED = "untried", "Not tried yet"
+        WORKING = "working", "Working"
+        FAILING = "failing", "Failing"
+        PAUSED = "paused", "Paused after failures"
+
+    SHORTEST_TIMEOUT_SECONDS = 1
+    LONGEST_TIMEOUT_SECONDS = 30
+    MOST_PARALLEL = 50
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind)
+    name = models.CharField(max_length=100, unique=True)
+    target = models.CharField(max_length=300, editable=False)
+    config = SealedJSONField(context="notifications.Channel.config", editable=False)
+    enabled = models.BooleanField(
+        default=True, help_text="Messages of a disabled channel wait until they expire."
+    )
+    disabled_reason = models.CharField(max_length=200, blank=True, editable=False)
+    timeout_seconds = models.PositiveSmallIntegerField(
+        default=10,
+        validators=[
+            MinValueValidator(SHORTEST_TIMEOUT_SECONDS),
+            MaxValueValidator(LONGEST_TIMEOUT_SECONDS),
+        ],
+        help_text="How long one message may take.",
+    )
+    max_parallel = models.PositiveSmallIntegerField(
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_PARALLEL)],
+        help_text="How many messages are on their way at once. Mail goes one by one.",
+    )
+    managed_by = models.CharField(
+        max_length=11, choices=ManagedBy, default=ManagedBy.OPERATORS, blank=True, editable=False
+    )
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    fails = models.PositiveIntegerField(default=0, editable=False)
+    open_until = models.DateTimeField(null=True, blank=True, editable=False)
+    last_ok_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_error = models.CharField(max_length=300, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [("test_channel", "Can send a test through a channel")]
+        constraints = [
+            models.CheckConstraint(
+                name="channel_kind_is_known", condition=Q(kind__in=["email", "webhook"])
+            ),
+            # A batch must fit its lease, which is counted in timeouts.
+            models.CheckConstraint(
+                name="channel_timeout_in_range",
+                condition=Q(timeout_seconds__gte=1, timeout_seconds__lte=30),
+            ),
+            models.CheckConstraint(
+                name="channel_parallel_in_range",
+                condition=Q(max_parallel__gte=1, max_parallel__lte=50),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def health(self) -> "Channel.Health":
+        """Return how the channel fares, as far as the last attempts tell."""
+        if not self.enabled:
+            return self.Health.DISABLED
+        if self.open_until is not None and self.open_until > timezone.now():
+            return self.Health.PAUSED
+        if self.last_error:
+            return self.Health.FAILING
+        return self.Health.WORKING if self.last_ok_at else self.Health.UNTRIED
+
+    @property
+    def is_managed_by_environment(self) -> bool:
+        """Tell whether variables decide this row, so that nobody edits it here."""
+        return self.managed_by == self.ManagedBy.ENVIRONMENT

@@ -1,0 +1,166 @@
+"""From events to messages: everybody on the default route, or the reason why nobody."""
+
+import pytest
+
+from core import leases
+from core.leases import LeaseLostError
+from notifications.models import Event, Notification
+from notifications.services.routing import NO_CHANNEL, route
+from tests.notifications.conftest import alert_to, break_seal, raise_alert, route_all
+
+pytestmark = pytest.mark.django_db
+
+
+def test_every_enabled_channel_gets_a_message(make_webhook, make_mail_channel):
+    hook = make_webhook()
+    mail = make_mail_channel("ada@example.com", "bob@example.com")
+    make_webhook(enabled=False)
+
+    event = raise_alert()
+
+    assert route_all() == 1
+    made = Notification.objects.order_by("recipient").values_list(
+        "channel", "recipient", "state", "reason"
+    )
+    assert list(made) == [
+        (hook.pk, "", "pending", "first"),
+        (mail.pk, "ada@example.com", "pending", "first"),
+        (mail.pk, "bob@example.com", "pending", "first"),
+    ]
+    event.refresh_from_db()
+    assert event.routing == Event.Routing.ROUTED
+    assert event.routed_at is not None
+
+
+def test_message_is_a_snapshot_of_the_event(make_webhook):
+    event = raise_alert(body="HTTP 500", labels={"region": "eu"})
+    make_webhook()
+    route_all()
+
+    message = Notification.objects.get()
+
+    assert message.payload == {
+        "version": 1,
+        "kind": "check.down",
+        "severity": "critical",
+        "status": "firing",
+        "title": "shop is down",
+        "body": "HTTP 500",
+        "service": "shop",
+        "labels": {"region": "eu"},
+        "links": {},
+        "dedup_key": "check:1",
+        "seq": 1,
+        "occurred_at": event.created_at.isoformat(timespec="microseconds"),
+        "reason": "first",
+    }
+    assert (message.thread_key, message.seq, message.title) == ("check:1", 1, "shop is down")
+    assert (message.expires_at - message.created_at).total_seconds() == pytest.approx(86400, abs=5)
+
+
+@pytest.mark.parametrize(("severity", "priority"), [("critical", 0), ("warning", 10), ("info", 20)])
+def test_severity_decides_the_order(make_webhook, severity, priority):
+    message = alert_to(make_webhook(), severity=severity)
+
+    assert (message.severity, message.priority) == (severity, priority)
+
+
+def test_the_end_of_an_alert_says_so(make_webhook):
+    assert alert_to(make_webhook(), status="resolved").reason == "all_resolved"
+
+
+def test_without_channels_the_alert_says_why_nobody_was_told():
+    event = raise_alert()
+
+    assert route_all() == 1
+
+    event.refresh_from_db()
+    assert event.routing == Event.Routing.NO_CHANNEL
+    message = Notification.objects.get()
+    assert (message.state, message.last_error, message.channel) == ("dead", NO_CHANNEL, None)
+
+
+def test_suppressed_alert_is_kept_with_its_reason(make_webhook):
+    make_webhook()
+    event = raise_alert(suppressed_by="maintenance of shop")
+
+    route_all()
+
+    event.refresh_from_db()
+    assert event.routing == Event.Routing.SUPPRESSED
+    message = Notification.objects.get()
+    assert (message.state, message.last_error) == ("suppressed", "Suppressed: maintenance of shop")
+
+
+def test_routing_twice_makes_no_second_message(make_webhook):
+    make_webhook()
+    raise_alert()
+    route_all()
+
+    assert route_all() == 0
+    assert Notification.objects.count() == 1
+
+
+def test_interrupted_routing_is_completed_without_repeats(make_webhook):
+    make_webhook()
+    raise_alert()
+    route_all()
+    Event.objects.update(routed_at=None, routing="")
+
+    assert route_all() == 1
+    assert Notification.objects.count() == 1
+
+
+def test_more_events_than_a_batch_are_all_routed(make_webhook, monkeypatch):
+    monkeypatch.setattr("notifications.services.routing.BATCH", 3)
+    make_webhook()
+    for number in range(8):
+        raise_alert(transition_seq=number)
+
+    assert route_all() == 8
+    assert list(Notification.objects.order_by("id").values_list("seq", flat=True)) == list(range(8))
+
+
+def test_router_that_lost_its_lease_changes_nothing(make_webhook):
+    make_webhook()
+    raise_alert()
+    held = leases.acquire(name="notifications.route", seconds=60)
+    leases.release(held)
+    assert leases.acquire(name="notifications.route", seconds=60) is not None
+
+    with pytest.raises(LeaseLostError):
+        route(held)
+
+    assert Notification.objects.count() == 0
+    assert Event.objects.get().routed_at is None
+
+
+def test_drill_copy_routes_nothing(make_webhook, settings):
+    make_webhook()
+    raise_alert()
+    settings.OPS_MODE = "drill"
+
+    assert route_all() == 0
+    assert Event.objects.get().routed_at is None
+
+
+def test_keys_differ_by_event_channel_and_recipient(make_webhook, make_mail_channel):
+    make_webhook()
+    make_mail_channel("ada@example.com", "bob@example.com")
+    raise_alert(transition_seq=1)
+    raise_alert(transition_seq=2)
+
+    route_all()
+
+    keys = set(Notification.objects.values_list("idempotency_key", flat=True))
+    assert len(keys) == 6
+    assert {len(key) for key in keys} == {40}
+
+
+def test_channel_that_the_keyring_cannot_open_still_gets_its_message(make_mail_channel):
+    channel = make_mail_channel()
+    break_seal(channel)
+    raise_alert()
+
+    assert route_all() == 1
+    assert Notification.objects.get().channel_id == channel.pk
