@@ -1,0 +1,116 @@
+"""Read a request's body in the event loop, so that a slow client holds no thread."""
+
+from __future__ import annotations
+
+import asyncio
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Final
+
+from opsplatform.bridge.types import ClientGoneError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opsplatform.bridge.types import Receive
+
+SILENCE_SECONDS: Final = 30.0
+
+_MEMORY_BYTES: Final = 1_048_576
+# Of a body that is too large so much is still read before the answer: a client that is busy
+# sending looks at the answer only afterwards, and closing at once would reset its connection.
+_MOST_DISCARDED_BYTES: Final = 16_777_216
+_DISCARD_SECONDS: Final = 5.0
+
+
+class BodyLimits:
+    """How large a body may be, by the beginning of the path; the longest beginning decides."""
+
+    def __init__(self, default: int, routes: Sequence[tuple[str, int]] = ()) -> None:
+        self._default = default
+        self._routes = sorted(routes, key=lambda route: len(route[0]), reverse=True)
+
+    def of(self, path: str) -> int:
+        """Return the limit of a path in bytes."""
+        for beginning, limit in self._routes:
+            if path.startswith(beginning):
+                return limit
+        return self._default
+
+
+async def read_body(
+    receive: Receive,
+    *,
+    limit: int,
+    declared: int | None,
+    expects_continue: bool = False,
+    silence_seconds: float = SILENCE_SECONDS,
+) -> tuple[IO[bytes], int]:
+    """Return a body as a file at its beginning, and its length.
+
+    Raise RefusedError for one that is too large (413), too slow (408) or of another length than
+    it declares (400), ClientGoneError if the client leaves. The first megabyte stays in memory.
+    A client that expects `100 Continue` is refused before it sends anything.
+    """
+    body = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115  # closed with the request
+    try:
+        length, more = declared or 0, True
+        if length <= limit:
+            length, more = await _fill(body, receive, limit, silence_seconds)
+        if length > limit and more and not expects_continue:
+            await _discard(receive)
+        _check_length(length, limit, declared)
+    except TimeoutError:
+        body.close()
+        message = f"No byte of the body came for {silence_seconds:g} seconds."
+        raise RefusedError(408, message) from None
+    except BaseException:
+        body.close()
+        raise
+    body.seek(0)
+    return body, length
+
+
+async def _fill(
+    body: SpooledTemporaryFile[bytes], receive: Receive, limit: int, silence_seconds: float
+) -> tuple[int, bool]:
+    """Read until the end or beyond the limit; return how much came, and whether there is more."""
+    loop = asyncio.get_running_loop()
+    length, more = 0, True
+    async with asyncio.timeout(silence_seconds) as silence:
+        while more and length <= limit:
+            chunk, more = await _next(receive)
+            length += len(chunk)
+            if length > _MEMORY_BYTES:
+                # A disk that is slow must not stop the loop, which serves everybody.
+                await asyncio.to_thread(body.write, chunk)
+            else:
+                body.write(chunk)
+            if chunk:
+                silence.reschedule(loop.time() + silence_seconds)
+    return length, more
+
+
+def _check_length(length: int, limit: int, declared: int | None) -> None:
+    if length > limit:
+        raise RefusedError(413, f"The body is larger than {limit} bytes.")
+    if declared not in {None, length}:
+        raise RefusedError(400, "The body has another length than Content-Length says.")
+
+
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _discard(receive: Receive) -> None:
+    discarded = 0
+    more = True
+    try:
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            while more and discarded < _MOST_DISCARDED_BYTES:
+                chunk, more = await _next(receive)
+                discarded += len(chunk)
+    except TimeoutError:
+        return
