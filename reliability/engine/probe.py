@@ -22,6 +22,7 @@ from reliability.engine.strikes import Rules
 
 MAX_REDIRECTS = 3
 EXCERPT_BYTES = 4096
+DETAIL_CHARACTERS = 200
 
 StatusRanges = tuple[tuple[int, int], ...]
 
@@ -126,8 +127,8 @@ def _judge(target: Target, at: datetime, answer: OutgoingResponse) -> Result:
         phases=answer.phases,
         status_code=answer.status,
         failure=failure,
-        detail=detail[:200],
-        excerpt="" if failure is None else answer.body[:EXCERPT_BYTES].decode(errors="replace"),
+        detail=_storable(detail)[:DETAIL_CHARACTERS],
+        excerpt="" if failure is None else _storable(_excerpt(answer)),
     )
 
 
@@ -139,5 +140,14 @@ def _failed(target: Target, at: datetime, failure: Failure, detail: str, phases:
         latency_ms=phases.total_ms,
         phases=phases,
         failure=failure,
-        detail=detail[:200],
+        detail=_storable(detail)[:DETAIL_CHARACTERS],
     )
+
+
+def _excerpt(answer: OutgoingResponse) -> str:
+    return answer.body[:EXCERPT_BYTES].decode(errors="replace")
+
+
+def _storable(text: str) -> str:
+    """Replace what no database stores: a server may send anything."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -43,6 +43,46 @@ class Batch:
     def __bool__(self) -> bool:
         """Tell whether there is anything to store."""
         return bool(self.results or self.trackers or self.flips)
+
+    @property
+    def check_ids(self) -> set[int]:
+        """Every check that the batch tells about."""
+        found = {result.check_id for result in self.results} | self.trackers.keys()
+        return found | {flip.check_id for flip in self.flips}
+
+    def note(
+        self, target: Target, tracker: Tracker, shifts: Iterable[Shift], result: Result
+    ) -> None:
+        """Add one result with what it led to."""
+        self.results.append(result)
+        self.trackers[target.check_id] = (target.config_version, tracker)
+        self.flips.extend(
+            Flip(target.check_id, target.config_version, shift, result) for shift in shifts
+        )
+
+    def parts(self, *, most_checks: int, most_flips: int) -> Iterator["Batch"]:
+        """Divide the batch so that each part can be stored on its own.
+
+        Everything about one check stays together: a state must not be stored without its flips.
+        """
+        results: defaultdict[int, list[Result]] = defaultdict(list)
+        flips: defaultdict[int, list[Flip]] = defaultdict(list)
+        for result in self.results:
+            results[result.check_id].append(result)
+        for flip in self.flips:
+            flips[flip.check_id].append(flip)
+        part, checks = Batch(), 0
+        for key in self.check_ids:
+            if part and (checks == most_checks or len(part.flips) + len(flips[key]) > most_flips):
+                yield part
+                part, checks = Batch(), 0
+            part.results.extend(results[key])
+            part.flips.extend(flips[key])
+            if key in self.trackers:
+                part.trackers[key] = self.trackers[key]
+            checks += 1
+        if part:
+            yield part
 
     def prepend(self, earlier: "Batch") -> None:
         """Put back what could not be stored; the oldest results give way if there is no room."""
@@ -87,7 +127,8 @@ class Prober:
         # Dictionaries without values serve as ordered sets of checks.
         self._queued: defaultdict[str, dict[int, None]] = defaultdict(dict)
         self.pending = Batch()
-        self._finished = asyncio.Event()
+        self._is_full = False
+        self._changed = asyncio.Event()
         # The wall clock may jump; the distance to the monotonic one is taken once.
         self._epoch = time.time() - time.monotonic()
         self.worst_lag_seconds = 0.0
@@ -108,6 +149,7 @@ class Prober:
             self._watches[key] = _Watch(target, tracker)
             is_due = at_once or tracker.last_at is None
             self._schedule.put(key, now if is_due else self._turn(target, now))
+        self._changed.set()
 
     def forget(self, keys: Iterable[int]) -> None:
         """Stop watching; a probe under way is finished, and its result thrown away."""
@@ -119,15 +161,11 @@ class Prober:
     async def run(self, *, until: float) -> None:
         """Start probes at their due moments up to a moment of the monotonic clock."""
         while (now := time.monotonic()) < until:
-            self._finished.clear()
-            is_full = self._start_due(now)
-            due = None if is_full else self._schedule.next_due()
+            self._changed.clear()
+            self._is_full = self._start_due(now)
+            due = None if self._is_full else self._schedule.next_due()
             wake = until if due is None else min(until, due)
-            delay = max(wake - time.monotonic(), 0)
-            if is_full:
-                await _wait(self._finished, delay)
-            else:
-                await asyncio.sleep(delay)
+            await _wait(self._changed, wake - time.monotonic())
 
     async def close(self) -> None:
         """Abandon the probes under way and end the session."""
@@ -191,11 +229,7 @@ class Prober:
             at=result.at,
             latency_ms=result.latency_ms,
         )
-        self.pending.results.append(result)
-        self.pending.trackers[target.check_id] = (target.config_version, watch.tracker)
-        self.pending.flips.extend(
-            Flip(target.check_id, target.config_version, shift, result) for shift in shifts
-        )
+        self.pending.note(target, watch.tracker, shifts, result)
 
     def _release(self, host: str) -> None:
         """Give the place to the next check that waits for this host."""
@@ -210,7 +244,8 @@ class Prober:
         if not self._busy[host]:
             del self._busy[host]
             self._queued.pop(host, None)
-        self._finished.set()
+        if self._is_full:
+            self._changed.set()
 
     def _next(self, watch: _Watch) -> float:
         now = time.monotonic()
@@ -247,6 +282,7 @@ async def probe_once(
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but not longer; other tasks run in any case."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

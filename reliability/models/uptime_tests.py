@@ -1,0 +1,23 @@
+"""Uptime tests: checks run now because somebody asked."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from core.jobs import Job
+
+
+class UptimeTest(Job):
+    """A run of some checks, now; results are stored as manual and move no strikes."""
+
+    task_name: ClassVar[str] = "reliability.run_uptime_test"
+
+    check_ids = models.JSONField(default=list, editable=False)
+    requested_by = models.CharField(max_length=200, editable=False)
+    results = models.JSONField(default=list, editable=False)
+
+    class Meta(Job.Meta):
+        permissions = [("run_uptimetest", "Can run checks now")]
+
+    def __str__(self) -> str:
+        return f"{len(self.check_ids)} checks for {self.requested_by}"

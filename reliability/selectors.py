@@ -1,0 +1,103 @@
+"""What doors and services ask about checks, services and incidents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.db.models import Prefetch, Q
+
+from reliability.engine.probe import Target, parse_accept
+from reliability.engine.strikes import Rules, Standing, State, Tracker
+from reliability.models import Check, CheckState, Incident, Service
+from reliability.models.checks import RETRY_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import QuerySet
+
+_WORST_FIRST: Final = (
+    State.DOWN,
+    State.RECOVERING,
+    State.SUSPECT,
+    State.DEGRADED,
+    State.UNKNOWN,
+    State.UP,
+)
+
+
+def versions() -> dict[int, int]:
+    """Return the configuration version of every check that is on."""
+    return dict(Check.objects.filter(enabled=True).values_list("pk", "config_version"))
+
+
+def targets(check_ids: Iterable[int] | None = None) -> list[Target]:
+    """Return what the engine needs of these checks, or of all that are on."""
+    wanted = Q(enabled=True) if check_ids is None else Q(pk__in=list(check_ids))
+    return [target_of(check) for check in Check.objects.filter(wanted).order_by("pk")]
+
+
+def watches(check_ids: Iterable[int]) -> list[tuple[Target, Tracker]]:
+    """Return these checks with what they remember, as far as they are on."""
+    checks = Check.objects.filter(pk__in=list(check_ids), enabled=True).select_related("state")
+    return [(target_of(check), tracker_of(check.state)) for check in checks]
+
+
+def target_of(check: Check) -> Target:
+    """Return what the engine needs to know about a check."""
+    retry = check.retry_interval_seconds or min(check.interval_seconds, RETRY_SECONDS)
+    return Target(
+        check_id=check.pk,
+        config_version=check.config_version,
+        url=check.url,
+        rules=Rules(
+            interval_seconds=check.interval_seconds,
+            timeout_seconds=check.timeout_seconds,
+            strikes_down=check.strikes_down,
+            strikes_up=check.strikes_up,
+            degraded_ms=check.degraded_ms,
+        ),
+        retry_seconds=retry,
+        method=check.method,
+        headers=check.headers or {},
+        accept=parse_accept(check.accept),
+        body_contains=check.body_contains,
+        follow_redirects=check.follow_redirects,
+        verify_tls=check.tls_verify,
+    )
+
+
+def tracker_of(state: CheckState) -> Tracker:
+    """Return what a check remembers between results."""
+    return Tracker(
+        since=state.since,
+        state=State(state.state),
+        standing=Standing(state.standing),
+        streak_ok=state.streak_ok,
+        streak_fail=state.streak_fail,
+        streak_at=state.streak_at,
+        last_at=state.last_at,
+        slow=state.slow,
+    )
+
+
+def checks() -> QuerySet[Check]:
+    """Return checks with what their lists show; headers stay sealed."""
+    return Check.objects.select_related("service", "state").defer("headers")
+
+
+def services() -> QuerySet[Service]:
+    """Return services with their checks and states, in a constant number of queries."""
+    found = Check.objects.select_related("state").defer("headers").order_by("pk")
+    return Service.objects.prefetch_related(Prefetch("checks", queryset=found))
+
+
+def worst_state(service: Service) -> State:
+    """Return the state of a service: that of its worst check that is on."""
+    said = {check.state.state for check in service.checks.all() if check.enabled}
+    return next((state for state in _WORST_FIRST if state in said), State.UNKNOWN)
+
+
+def open_incidents() -> QuerySet[Incident]:
+    """Return what is wrong just now."""
+    return Incident.objects.exclude(state=Incident.State.RESOLVED)

@@ -1,0 +1,217 @@
+"""Change the catalogue: services and their checks, always audited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audit.services import changes, record
+from core.errors import InvalidInputError, NotFoundError
+from reliability.models import Check, CheckState, Service, StateSegment
+from reliability.services import incidents, states
+from reliability.services.validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.db import models
+
+    from core.actors import Actor
+
+PAUSED: Final = "switched off"
+
+_TYPED: Final = frozenset({"name", "owner", "url", "accept"})
+_SERVICE_FIELDS: Final = ("name", "owner", "tier", "environment", "url")
+_CHECK_FIELDS: Final = (
+    "name",
+    "url",
+    "method",
+    "interval_seconds",
+    "timeout_seconds",
+    "retry_interval_seconds",
+    "strikes_down",
+    "strikes_up",
+    "accept",
+    "body_contains",
+    "degraded_ms",
+    "follow_redirects",
+    "tls_verify",
+    "enabled",
+)
+
+
+class ServiceFields(TypedDict, total=False):
+    """What may be set on a service."""
+
+    name: str
+    owner: str
+    tier: str
+    environment: str
+    url: str
+
+
+class CheckFields(TypedDict, total=False):
+    """What may be set on a check; `headers` replaces all headers, None removes them."""
+
+    name: str
+    url: str
+    method: str
+    headers: Mapping[str, str] | None
+    interval_seconds: int
+    timeout_seconds: int
+    retry_interval_seconds: int | None
+    strikes_down: int
+    strikes_up: int
+    accept: str
+    body_contains: str
+    degraded_ms: int | None
+    follow_redirects: bool
+    tls_verify: bool
+    enabled: bool
+
+
+@transaction.atomic
+def create_service(*, actor: Actor, **fields: Unpack[ServiceFields]) -> Service:
+    """Add a service to the catalogue."""
+    service = Service()
+    _fill(service, fields)
+    validate(service)
+    _insert_service(service)
+    record(
+        actor=actor, action="service.created", target=service, after=_told(service, _SERVICE_FIELDS)
+    )
+    return service
+
+
+@transaction.atomic
+def update_service(*, actor: Actor, service_id: int, **fields: Unpack[ServiceFields]) -> Service:
+    """Change a service; nothing is written when nothing changes."""
+    service = _locked_service(service_id)
+    before = _told(service, _SERVICE_FIELDS)
+    _fill(service, fields)
+    old, new = changes(before, _told(service, _SERVICE_FIELDS))
+    if not new:
+        return service
+    validate(service)
+    _insert_service(service)
+    record(actor=actor, action="service.updated", target=service, before=old, after=new)
+    return service
+
+
+@transaction.atomic
+def delete_service(*, actor: Actor, service_id: int) -> None:
+    """Remove a service with its checks and their history; incidents stay for the record."""
+    service = _locked_service(service_id)
+    for check_id in service.checks.order_by("pk").values_list("pk", flat=True):
+        delete_check(actor=actor, check_id=check_id)
+    record(
+        actor=actor,
+        action="service.deleted",
+        target=service,
+        before=_told(service, _SERVICE_FIELDS),
+    )
+    service.delete()
+
+
+@transaction.atomic
+def create_check(*, actor: Actor, service_id: int, **fields: Unpack[CheckFields]) -> Check:
+    """Add a check; the prober takes it up within seconds and asks at once."""
+    check = Check(service=_locked_service(service_id))
+    _fill(check, fields)
+    check.headers = check.headers or None
+    validate(check)
+    check.save(force_insert=True)
+    now = timezone.now()
+    CheckState.objects.create(check_of=check, since=now)
+    reason = "created" if check.enabled else PAUSED
+    StateSegment.objects.create(check_of=check, standing="unknown", started_at=now, reason=reason)
+    record(actor=actor, action="check.created", target=check, after=_told_check(check))
+    return check
+
+
+@transaction.atomic
+def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) -> Check:
+    """Change a check; the prober takes the change up within seconds and asks at once.
+
+    Switching it off makes its state unknown and ends its incident.
+    """
+    state, check = _locked_check(check_id)
+    before, was_enabled = _told_check(check), check.enabled
+    headers_before = check.headers
+    _fill(check, fields)
+    check.headers = check.headers or None
+    old, new = changes(before, _told_check(check))
+    if check.headers != headers_before:
+        new["headers"] = "changed"
+    if not new:
+        return check
+    validate(check)
+    check.config_version += 1
+    check.save(force_update=True)
+    if was_enabled and not check.enabled:
+        incidents.end(actor=actor, check=check, state=state, text="The check was switched off.")
+        states.reset(state=state, reason=PAUSED)
+    record(actor=actor, action="check.updated", target=check, before=old, after=new)
+    return check
+
+
+@transaction.atomic
+def delete_check(*, actor: Actor, check_id: int) -> None:
+    """Remove a check with its history and end its incident, which stays for the record."""
+    state, check = _locked_check(check_id)
+    incidents.end(actor=actor, check=check, state=state, text="The check was deleted.")
+    record(actor=actor, action="check.deleted", target=check, before=_told_check(check))
+    check.delete()
+
+
+def _locked_service(service_id: int) -> Service:
+    service = Service.objects.select_for_update(no_key=True).filter(pk=service_id).first()
+    if service is None:
+        message = "There is no such service."
+        raise NotFoundError(message)
+    return service
+
+
+def _locked_check(check_id: int) -> tuple[CheckState, Check]:
+    """Lock the state first, as the flush does, then the check: the same order everywhere.
+
+    The check's key stays free, or the flush would wait for it while it inserts results.
+    """
+    state = CheckState.objects.select_for_update().filter(pk=check_id).first()
+    check = (
+        Check.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("service")
+        .filter(pk=check_id)
+        .first()
+    )
+    if state is None or check is None:
+        message = "There is no such check."
+        raise NotFoundError(message)
+    return state, check
+
+
+def _insert_service(service: Service) -> None:
+    try:
+        with transaction.atomic():
+            service.save()
+    except IntegrityError as error:
+        # Another transaction took the name after the validation.
+        message = "A service with this name exists already."
+        raise InvalidInputError(message, errors={"name": [message]}) from error
+
+
+def _fill(row: models.Model, fields: Mapping[str, object]) -> None:
+    """Set the fields; spaces around what people type as a name or address mean nothing."""
+    for name, value in fields.items():
+        is_typed = isinstance(value, str) and name in _TYPED
+        setattr(row, name, str(value).strip() if is_typed else value)
+
+
+def _told(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _told_check(check: Check) -> dict[str, Any]:
+    return {"service": check.service.name, **_told(check, _CHECK_FIELDS)}

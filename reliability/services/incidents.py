@@ -1,0 +1,182 @@
+"""Open, acknowledge and resolve incidents; each step with its timeline, audit row and alert."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from audit.services import record
+from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
+from core.masking import mask
+from notifications.services.emit import emit
+from reliability.models import Check, CheckState, Incident, IncidentEvent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.actors import Actor
+    from reliability.engine.probe import Result
+
+KIND: Final = "reliability.check_down"
+MAX_NOTE: Final = 4000
+
+_OPEN: Final = (Incident.State.TRIGGERED, Incident.State.ACKNOWLEDGED)
+
+
+def open_for(
+    *, actor: Actor, check: Check, state: CheckState, result: Result, since: datetime
+) -> Incident | None:
+    """Open the incident of a check that went down; None if one is open already.
+
+    The caller holds the lock on `state` and saves it: its alert number rises here.
+    """
+    if Incident.objects.filter(check_of=check, state__in=_OPEN).exists():
+        return None
+    incident = Incident.objects.create(
+        check_of=check,
+        service=check.service,
+        service_name=check.service.name,
+        title=_title(check, "is down"),
+        dedup_key=_dedup_key(check),
+        failure=result.failure or "",
+        detail=mask(result.detail)[:200],
+        excerpt=mask(result.excerpt),
+        started_at=since,
+    )
+    text = f"{incident.detail} Failing since {since:%Y-%m-%d %H:%M:%S} UTC."
+    _tell(incident, IncidentEvent.Kind.OPENED, actor=actor, text=text)
+    record(actor=actor, action="incident.opened", target=incident, failure=incident.failure)
+    _alert(incident, actor=actor, check=check, state=state, status="firing", body=text)
+    return incident
+
+
+def end(*, actor: Actor, check: Check, state: CheckState, text: str) -> Incident | None:
+    """Resolve the open incident of a check, if there is one.
+
+    The caller holds the lock on `state`.
+    """
+    incident = Incident.objects.filter(check_of=check, state__in=_OPEN).first()
+    if incident is not None:
+        _resolve(incident, actor=actor, check=check, state=state, text=text)
+    return incident
+
+
+@transaction.atomic
+def acknowledge(*, actor: Actor, incident_id: int) -> Incident:
+    """Say that somebody takes care; the actor becomes the owner."""
+    taken = Incident.objects.filter(pk=incident_id, state=Incident.State.TRIGGERED).update(
+        state=Incident.State.ACKNOWLEDGED, acknowledged_at=timezone.now(), owner=actor.user_id
+    )
+    incident = _get(incident_id)
+    if not taken:
+        message = f"The incident is {incident.get_state_display().lower()} already."
+        raise InvalidTransitionError(message)
+    _tell(incident, IncidentEvent.Kind.ACKNOWLEDGED, actor=actor)
+    record(actor=actor, action="incident.acknowledged", target=incident)
+    return incident
+
+
+@transaction.atomic
+def resolve(*, actor: Actor, incident_id: int, reason: str) -> Incident:
+    """End an incident by hand; it does not open again until the check was up in between."""
+    text = _written(reason, "reason")
+    incident = _get(incident_id)
+    # The state is locked before the incident, as the flush does.
+    state = CheckState.objects.select_for_update().filter(pk=incident.check_of_id).first()
+    incident.refresh_from_db()
+    check = incident.check_of
+    if incident.state == Incident.State.RESOLVED or check is None or state is None:
+        message = "The incident is resolved already."
+        raise InvalidTransitionError(message)
+    _resolve(incident, actor=actor, check=check, state=state, text=text)
+    return incident
+
+
+@transaction.atomic
+def add_note(*, actor: Actor, incident_id: int, text: str) -> IncidentEvent:
+    """Add a note to the timeline, also after the end."""
+    incident = _get(incident_id)
+    event = _tell(incident, IncidentEvent.Kind.NOTE, actor=actor, text=_written(text, "text"))
+    record(actor=actor, action="incident.noted", target=incident)
+    return event
+
+
+def _resolve(
+    incident: Incident, *, actor: Actor, check: Check, state: CheckState, text: str
+) -> None:
+    ended = Incident.objects.filter(pk=incident.pk, state__in=_OPEN).update(
+        state=Incident.State.RESOLVED, resolved_at=timezone.now()
+    )
+    if not ended:
+        message = "The incident is resolved already."
+        raise InvalidTransitionError(message)
+    incident.refresh_from_db()
+    _tell(incident, IncidentEvent.Kind.RESOLVED, actor=actor, text=text)
+    record(actor=actor, action="incident.resolved", target=incident, reason=text)
+    _alert(incident, actor=actor, check=check, state=state, status="resolved", body=text)
+
+
+def _alert(
+    incident: Incident, *, actor: Actor, check: Check, state: CheckState, status: str, body: str
+) -> None:
+    # The lock on the state puts the numbers in the order of the transitions.
+    CheckState.objects.filter(pk=state.pk).update(alert_seq=F("alert_seq") + 1)
+    state.refresh_from_db(fields=["alert_seq"])
+    emit(
+        actor=actor,
+        kind=KIND,
+        severity=incident.severity,
+        status=status,
+        dedup_key=incident.dedup_key,
+        transition_seq=state.alert_seq,
+        title=incident.title if status == "firing" else _title(check, "is up again"),
+        body=f"{body}\n{check.url}",
+        service=check.service.name,
+        labels={
+            "check": str(check.pk),
+            "environment": check.service.environment,
+            "failure": incident.failure,
+            "tier": check.service.tier,
+        },
+        links={
+            "incident": f"{settings.BASE_URL.rstrip('/')}"
+            f"/admin/reliability/incident/{incident.pk}/change/"
+        },
+    )
+
+
+def _tell(
+    incident: Incident, kind: IncidentEvent.Kind, *, actor: Actor, text: str = ""
+) -> IncidentEvent:
+    return IncidentEvent.objects.create(
+        incident=incident, kind=kind, actor_kind=actor.kind, actor_name=actor.name[:200], text=text
+    )
+
+
+def _get(incident_id: int) -> Incident:
+    incident = Incident.objects.select_related("check_of__service").filter(pk=incident_id).first()
+    if incident is None:
+        message = "There is no such incident."
+        raise NotFoundError(message)
+    return incident
+
+
+def _written(text: str, field: str) -> str:
+    text = text.replace("\r\n", "\n").strip()
+    if not text or len(text) > MAX_NOTE or "\0" in text:
+        message = f"Write 1 to {MAX_NOTE} characters."
+        raise InvalidInputError(message, errors={field: [message]})
+    return text
+
+
+def _title(check: Check, what: str) -> str:
+    name = f"{check.service.name} ({check.name})" if check.name else check.service.name
+    return f"{name} {what}"
+
+
+def _dedup_key(check: Check) -> str:
+    return f"{KIND}:{check.pk}"

@@ -1,0 +1,189 @@
+"""Run the prober: read the configuration, let it probe, store what it finds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError
+
+from core import leases
+from core.http import Allow, Policy, session
+from core.loops import in_thread
+from reliability import selectors
+from reliability.engine.prober import Batch, Prober, probe_once
+from reliability.engine.strikes import advance
+from reliability.services import results
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from core.leases import Held
+    from reliability.engine.probe import Result, Target
+    from reliability.engine.strikes import Tracker
+
+logger = logging.getLogger(__name__)
+
+LEASE: Final = "reliability.probes"
+LEASE_SECONDS: Final = 30
+REFRESH_SECONDS: Final = 5
+MOST_PROBES: Final = 4000
+
+_CHECKS_AT_ONCE: Final = 2000
+_FLIPS_AT_ONCE: Final = 200
+# Beat's tick comes each minute: a check is due for the stand-in when its interval is nearly over.
+_EARLY: Final = timedelta(seconds=5)
+_AWAY = (OperationalError, InterfaceError)
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Open the guarded session of all checks; needs a running event loop."""
+    return session(Policy.MONITOR, Allow.parse(settings.OPS_OUTGOING_ALLOW))
+
+
+def concurrency() -> int:
+    """Return how many probes may be under way, given the limit of open files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_PROBES if soft == resource.RLIM_INFINITY else int(0.6 * soft)
+    return max(1, min(MOST_PROBES, files))
+
+
+class ProbeLoop:
+    """The loop's memory: a prober that goes on between slices.
+
+    A slice reads the configuration when it is time and stores what was found. The database may
+    be away: probing goes on, results wait in a bounded buffer, flips are kept in any case. When
+    no slice has come for as long as the lease lasts, nothing new is started.
+    """
+
+    def __init__(self) -> None:
+        self._prober: Prober | None = None
+        self._probing: asyncio.Task[None] | None = None
+        self._alive_until = 0.0
+        self._refresh_at = 0.0
+        self._is_first_read = True
+
+    async def __call__(self, held: Held) -> None:
+        """Run one slice."""
+        now = time.monotonic()
+        self._alive_until = now + LEASE_SECONDS
+        if self._prober is None:
+            self._prober = Prober(open_session(), limit=concurrency())
+        try:
+            if now >= self._refresh_at:
+                await self._refresh(self._prober)
+                self._refresh_at = now + REFRESH_SECONDS
+            await self._flush(self._prober, held)
+        except _AWAY as error:
+            logger.warning("The database is away; results wait: %s", error)
+        if self._probing is not None and self._probing.done():
+            # A defect ends this slice, so that the daemon logs it and begins anew.
+            self._probing.result()
+            self._probing = None
+        if self._probing is None:
+            self._probing = asyncio.create_task(self._probe(self._prober))
+
+    async def drain(self) -> None:
+        """Return at once: probes under way may be abandoned, the next holder asks again."""
+
+    async def close(self) -> None:
+        """Stop probing; what was not stored is found again by whoever comes next."""
+        prober, self._prober = self._prober, None
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
+        if prober is not None:
+            await prober.close()
+
+    async def _probe(self, prober: Prober) -> None:
+        while (now := time.monotonic()) < self._alive_until:
+            await prober.run(until=min(now + 1, self._alive_until))
+
+    async def _refresh(self, prober: Prober) -> None:
+        stored = await in_thread(selectors.versions)
+        known = prober.versions
+        prober.forget(known.keys() - stored.keys())
+        changed = [key for key, version in stored.items() if known.get(key) != version]
+        if changed:
+            watches = await in_thread(selectors.watches, changed)
+            prober.replace(watches, at_once=not self._is_first_read)
+        self._is_first_read = False
+
+    async def _flush(self, prober: Prober, held: Held) -> None:
+        batch = prober.take()
+        waiting = list(batch.parts(most_checks=_CHECKS_AT_ONCE, most_flips=_FLIPS_AT_ONCE))
+        try:
+            while waiting:
+                stale = await in_thread(_store, waiting[0], held)
+                del waiting[0]
+                if stale:
+                    prober.forget(stale)
+                    self._refresh_at = 0.0
+        finally:
+            for part in reversed(waiting):
+                prober.put_back(part)
+
+
+def _store(batch: Batch, held: Held) -> set[int]:
+    """Store a batch; a check whose part the database refuses is left out and read anew."""
+    try:
+        return results.store(batch=batch, held=held)
+    except _AWAY:
+        raise
+    except DatabaseError:
+        parts = list(batch.parts(most_checks=1, most_flips=len(batch.flips)))
+        if len(parts) > 1:
+            return set().union(*(_store(part, held) for part in parts))
+        logger.exception("The results of one check cannot be stored and are dropped.")
+        return batch.check_ids
+
+
+def stand_in() -> int:
+    """Probe once what is overdue, if nobody holds the loop's lease; return how many checks.
+
+    Beat's stand-in for the daemon. Strikes move as usual; retries come with the next tick.
+    """
+    held = leases.acquire(name=LEASE, seconds=LEASE_SECONDS)
+    if held is None:
+        return 0
+    try:
+        watches = [watch for watch in selectors.watches(selectors.versions()) if _is_due(*watch)]
+        found = asyncio.run(_probe_all([target for target, _ in watches], held))
+        batch = _decided(watches, found)
+        for part in batch.parts(most_checks=_CHECKS_AT_ONCE, most_flips=_FLIPS_AT_ONCE):
+            _store(part, held)
+    finally:
+        leases.release(held)
+    return len(watches)
+
+
+async def _probe_all(targets: list[Target], held: Held) -> list[Result]:
+    async with open_session() as client:
+        probing = asyncio.ensure_future(probe_once(client, targets, limit=concurrency()))
+        while not probing.done():
+            await asyncio.wait({probing}, timeout=LEASE_SECONDS / 3)
+            if not probing.done():
+                await in_thread(leases.renew, held, seconds=LEASE_SECONDS)
+        return probing.result()
+
+
+def _is_due(target: Target, tracker: Tracker) -> bool:
+    if tracker.last_at is None:
+        return True
+    interval = timedelta(seconds=target.rules.interval_seconds)
+    return datetime.now(UTC) >= tracker.last_at + interval - _EARLY
+
+
+def _decided(watches: list[tuple[Target, Tracker]], found: list[Result]) -> Batch:
+    batch = Batch()
+    for (target, before), result in zip(watches, found, strict=True):
+        tracker, shifts = advance(
+            before, target.rules, ok=result.ok, at=result.at, latency_ms=result.latency_ms
+        )
+        batch.note(target, tracker, shifts, result)
+    return batch

@@ -1,0 +1,49 @@
+"""Write what checks say: their states and the stretches of time behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from reliability.engine.strikes import Standing, State
+from reliability.models import CheckState, StateSegment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reliability.engine.strikes import Shift
+
+
+def shift(*, check_id: int, change: Shift, reason: str = "") -> bool:
+    """Close the open segment and begin the next; False if the open one is not what was expected.
+
+    A flush that is repeated after it had been committed finds nothing to close.
+    """
+    closed = StateSegment.objects.filter(
+        check_of=check_id,
+        ended_at=None,
+        standing=change.before,
+        started_at__lte=change.at,
+    ).update(ended_at=change.at)
+    if closed:
+        _open(check_id, change.after, change.at, reason)
+    return bool(closed)
+
+
+def reset(*, state: CheckState, reason: str) -> None:
+    """Forget what a locked check says, as if it were new."""
+    now = max(timezone.now(), state.since)
+    StateSegment.objects.filter(check_of=state.pk, ended_at=None).update(ended_at=now)
+    _open(state.pk, Standing.UNKNOWN, now, reason)
+    # The number of alerts goes on: it orders the messages about this check for ever.
+    fresh = CheckState(
+        check_of_id=state.pk, state=State.UNKNOWN, since=now, alert_seq=state.alert_seq
+    )
+    fresh.save(force_update=True)
+
+
+def _open(check_id: int, standing: Standing, at: datetime, reason: str) -> None:
+    StateSegment.objects.create(
+        check_of_id=check_id, standing=standing.value, started_at=at, reason=reason[:200]
+    )
