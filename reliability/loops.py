@@ -1,0 +1,16 @@
+"""Loops of reliability."""
+
+from typing import Final
+
+from core.loops import Loop
+from reliability.services.probes import LEASE, LEASE_SECONDS, ProbeLoop
+
+LOOPS: Final = (
+    Loop(
+        name=LEASE,
+        period_seconds=1,
+        lease_seconds=LEASE_SECONDS,
+        start=ProbeLoop,
+        why="Probes every check on its beat and stores the results each second.",
+    ),
+)
