@@ -1,0 +1,198 @@
+"""What the API shows and takes."""
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from reliability.models import Check, Incident, IncidentEvent, Service, UptimeTest
+from reliability.models.fields import validate_headers
+from reliability.selectors import worst_state
+
+
+class CheckStateSerializer(serializers.Serializer[Any]):
+    """What a check says now."""
+
+    state = serializers.CharField()
+    since = serializers.DateTimeField()
+    last_at = serializers.DateTimeField(allow_null=True)
+    last_code = serializers.IntegerField(allow_null=True)
+    last_ms = serializers.FloatField(allow_null=True)
+    last_failure = serializers.CharField()
+    last_detail = serializers.CharField()
+
+
+class CheckSerializer(serializers.ModelSerializer[Check]):
+    """A check; `headers` can be written and is never shown."""
+
+    service = serializers.PrimaryKeyRelatedField(queryset=Service.objects.all())
+    headers = serializers.JSONField(
+        write_only=True, required=False, allow_null=True, validators=[validate_headers]
+    )
+    status = CheckStateSerializer(source="state", read_only=True)
+
+    class Meta:
+        model = Check
+        fields: ClassVar = [
+            "id",
+            "service",
+            "kind",
+            "name",
+            "url",
+            "method",
+            "headers",
+            "interval_seconds",
+            "timeout_seconds",
+            "retry_interval_seconds",
+            "strikes_down",
+            "strikes_up",
+            "accept",
+            "body_contains",
+            "degraded_ms",
+            "follow_redirects",
+            "tls_verify",
+            "enabled",
+            "status",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields: ClassVar = ["kind", "created_at", "updated_at"]
+
+    def validate_service(self, service: Service) -> Service:
+        """Keep a check with its service: its history belongs there."""
+        if self.instance is not None and self.instance.service_id != service.pk:
+            message = "A check cannot move to another service."
+            raise serializers.ValidationError(message)
+        return service
+
+
+class ServiceCheckSerializer(serializers.ModelSerializer[Check]):
+    """A check as its service lists it."""
+
+    state = serializers.CharField(source="state.state", read_only=True)
+
+    class Meta:
+        model = Check
+        fields: ClassVar = ["id", "name", "url", "enabled", "state"]
+
+
+class ServiceSerializer(serializers.ModelSerializer[Service]):
+    """A service with the state of its worst check."""
+
+    state = serializers.SerializerMethodField()
+    checks = ServiceCheckSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Service
+        fields: ClassVar = [
+            "id",
+            "name",
+            "owner",
+            "tier",
+            "environment",
+            "url",
+            "state",
+            "checks",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields: ClassVar = ["created_at", "updated_at"]
+
+    def get_state(self, service: Service) -> str:
+        """Return the state of the worst check."""
+        return worst_state(service).value
+
+
+class UptimeSerializer(serializers.ModelSerializer[Check]):
+    """What a check says now, with the names of the check and its service."""
+
+    check = serializers.IntegerField(source="pk", read_only=True)
+    service = serializers.CharField(source="service.name", read_only=True)
+    name = serializers.CharField(source="label", read_only=True)
+    status = CheckStateSerializer(source="state", read_only=True)
+
+    class Meta:
+        model = Check
+        fields: ClassVar = ["check", "service", "name", "url", "enabled", "status"]
+
+
+class IncidentEventSerializer(serializers.ModelSerializer[IncidentEvent]):
+    """One line of a timeline."""
+
+    class Meta:
+        model = IncidentEvent
+        fields: ClassVar = ["id", "at", "kind", "actor_kind", "actor_name", "text"]
+
+
+class IncidentSerializer(serializers.ModelSerializer[Incident]):
+    """An incident without its timeline."""
+
+    check = serializers.IntegerField(source="check_of_id", read_only=True, allow_null=True)
+    owner = serializers.CharField(source="owner.username", read_only=True, default=None)
+
+    class Meta:
+        model = Incident
+        fields: ClassVar = [
+            "id",
+            "title",
+            "service",
+            "service_name",
+            "check",
+            "severity",
+            "state",
+            "owner",
+            "failure",
+            "detail",
+            "started_at",
+            "opened_at",
+            "acknowledged_at",
+            "resolved_at",
+        ]
+
+
+class IncidentDetailSerializer(IncidentSerializer):
+    """An incident with its timeline and what the target answered."""
+
+    events = IncidentEventSerializer(many=True, read_only=True)
+
+    class Meta(IncidentSerializer.Meta):
+        fields: ClassVar = [*IncidentSerializer.Meta.fields, "excerpt", "events"]
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    """Why an incident ends by hand."""
+
+    reason = serializers.CharField(max_length=4000)
+
+
+class NoteSerializer(serializers.Serializer[Any]):
+    """A note for the timeline."""
+
+    text = serializers.CharField(max_length=4000)
+
+
+class UptimeTestRequestSerializer(serializers.Serializer[Any]):
+    """Which checks to run; nothing means all that are on."""
+
+    checks = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1),
+        required=False,
+        allow_empty=False,
+        max_length=1000,
+    )
+
+
+class UptimeTestSerializer(serializers.ModelSerializer[UptimeTest]):
+    """A requested run and, once it is done, what it found."""
+
+    class Meta:
+        model = UptimeTest
+        fields: ClassVar = [
+            "id",
+            "state",
+            "requested_by",
+            "created_at",
+            "finished_at",
+            "error_code",
+            "error",
+            "results",
+        ]

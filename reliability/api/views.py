@@ -1,0 +1,261 @@
+"""Services, checks, incidents and uptime tests by API."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import ModelViewSet, ReadOnlyModelViewSet
+
+from accounts.actors import actor_of
+from core.errors import InvalidInputError
+from core.rest.pagination import KeysetPagination
+from reliability import selectors
+from reliability.api.serializers import (
+    CheckSerializer,
+    IncidentDetailSerializer,
+    IncidentEventSerializer,
+    IncidentSerializer,
+    NoteSerializer,
+    ReasonSerializer,
+    ServiceSerializer,
+    UptimeSerializer,
+    UptimeTestRequestSerializer,
+    UptimeTestSerializer,
+)
+from reliability.models import Check, Incident, Service, UptimeTest
+from reliability.services import catalogue, incidents, uptime_tests
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from rest_framework.request import Request
+    from rest_framework.serializers import BaseSerializer
+
+WAIT_SECONDS: Final = 25.0
+_LOOK_SECONDS: Final = 0.1
+
+
+class ByName(KeysetPagination):
+    """Pages in the order of names, which are unique."""
+
+    ordering: tuple[str, ...] = ("name", "id")
+
+
+class ById(KeysetPagination):
+    """Pages in the order of creation."""
+
+    ordering: tuple[str, ...] = ("id",)
+
+
+class NewestFirst(KeysetPagination):
+    """Pages from the newest on; ids rise with time."""
+
+    ordering: tuple[str, ...] = ("-id",)
+
+
+class ServiceViewSet(ModelViewSet[Service]):
+    """The catalogue; filters `environment`, `tier` and `owner` compare exactly."""
+
+    queryset = selectors.services()
+    serializer_class = ServiceSerializer
+    pagination_class = ByName
+    http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+    capabilities: ClassVar = {
+        "list": "reliability.view_service",
+        "retrieve": "reliability.view_service",
+        "create": "reliability.add_service",
+        "partial_update": "reliability.change_service",
+        "destroy": "reliability.delete_service",
+    }
+
+    def get_queryset(self) -> QuerySet[Service]:
+        given = self.request.query_params
+        names = ("environment", "tier", "owner")
+        return (
+            super().get_queryset().filter(**{name: given[name] for name in names if name in given})
+        )
+
+    def perform_create(self, serializer: BaseSerializer[Service]) -> None:
+        serializer.instance = catalogue.create_service(
+            actor=actor_of(self.request), **serializer.validated_data
+        )
+
+    def perform_update(self, serializer: BaseSerializer[Service]) -> None:
+        catalogue.update_service(
+            actor=actor_of(self.request),
+            service_id=_pk(serializer),
+            **serializer.validated_data,
+        )
+        serializer.instance = self.get_object()
+
+    def perform_destroy(self, instance: Service) -> None:
+        catalogue.delete_service(actor=actor_of(self.request), service_id=instance.pk)
+
+
+class CheckViewSet(ModelViewSet[Check]):
+    """Checks with what they say now; filter `service` by id."""
+
+    queryset = selectors.checks()
+    serializer_class = CheckSerializer
+    pagination_class = ById
+    http_method_names = ["get", "post", "patch", "delete", "head", "options"]
+    capabilities: ClassVar = {
+        "list": "reliability.view_check",
+        "retrieve": "reliability.view_check",
+        "create": "reliability.add_check",
+        "partial_update": "reliability.change_check",
+        "destroy": "reliability.delete_check",
+    }
+
+    def get_queryset(self) -> QuerySet[Check]:
+        found = super().get_queryset()
+        service_id = _id_in_query(self.request, "service")
+        return found if service_id is None else found.filter(service=service_id)
+
+    def perform_create(self, serializer: BaseSerializer[Check]) -> None:
+        data = dict(serializer.validated_data)
+        service = data.pop("service")
+        serializer.instance = catalogue.create_check(
+            actor=actor_of(self.request), service_id=service.pk, **data
+        )
+
+    def perform_update(self, serializer: BaseSerializer[Check]) -> None:
+        data = dict(serializer.validated_data)
+        data.pop("service", None)
+        catalogue.update_check(actor=actor_of(self.request), check_id=_pk(serializer), **data)
+        serializer.instance = self.get_object()
+
+    def perform_destroy(self, instance: Check) -> None:
+        catalogue.delete_check(actor=actor_of(self.request), check_id=instance.pk)
+
+
+class IncidentViewSet(ReadOnlyModelViewSet[Incident]):
+    """Incidents; filters `state` and `service` (an id) compare exactly."""
+
+    queryset = Incident.objects.select_related("owner")
+    serializer_class = IncidentSerializer
+    pagination_class = NewestFirst
+    capabilities: ClassVar = {
+        "list": "reliability.view_incident",
+        "retrieve": "reliability.view_incident",
+        "acknowledge": "reliability.acknowledge_incident",
+        "notes": "reliability.acknowledge_incident",
+        "resolve": "reliability.change_incident",
+    }
+
+    def get_queryset(self) -> QuerySet[Incident]:
+        found = super().get_queryset()
+        if self.action != "list":
+            return found.prefetch_related("events")
+        if "state" in self.request.query_params:
+            found = found.filter(state=self.request.query_params["state"])
+        service_id = _id_in_query(self.request, "service")
+        # What a target answered is for the page of one incident.
+        found = found.defer("excerpt")
+        return found if service_id is None else found.filter(service=service_id)
+
+    def get_serializer_class(self) -> type[BaseSerializer[Incident]]:
+        return IncidentSerializer if self.action == "list" else IncidentDetailSerializer
+
+    @extend_schema(request=None, responses=IncidentDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def acknowledge(self, request: Request, pk: str) -> Response:
+        """Say that you take care of it."""
+        incidents.acknowledge(actor=actor_of(request), incident_id=self.get_object().pk)
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=ReasonSerializer, responses=IncidentDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def resolve(self, request: Request, pk: str) -> Response:
+        """End it by hand."""
+        asked = ReasonSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        incidents.resolve(
+            actor=actor_of(request), incident_id=self.get_object().pk, **asked.validated_data
+        )
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=NoteSerializer, responses={201: IncidentEventSerializer})
+    @action(detail=True, methods=["post"])
+    def notes(self, request: Request, pk: str) -> Response:
+        """Add a note to the timeline."""
+        asked = NoteSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        event = incidents.add_note(
+            actor=actor_of(request), incident_id=self.get_object().pk, **asked.validated_data
+        )
+        return Response(IncidentEventSerializer(event).data, status=status.HTTP_201_CREATED)
+
+
+class UptimeView(ListAPIView[Check]):
+    """What every check says now."""
+
+    queryset = selectors.checks()
+    serializer_class = UptimeSerializer
+    pagination_class = ById
+    capabilities: ClassVar = {"GET": "reliability.view_checkstate"}
+
+
+class UptimeTestView(APIView):
+    """Run checks now."""
+
+    capabilities: ClassVar = {"POST": "reliability.run_uptimetest"}
+
+    @extend_schema(
+        request=UptimeTestRequestSerializer,
+        responses={
+            200: UptimeTestSerializer,
+            202: OpenApiResponse(UptimeTestSerializer, description="Still running; ask later."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Wait for the results for up to 25 s; after that answer 202 with the id of the run.
+
+        The results are stored as manual and move no strikes.
+        """
+        asked = UptimeTestRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        test = uptime_tests.request(
+            actor=actor_of(request), check_ids=asked.validated_data.get("checks")
+        )
+        deadline = time.monotonic() + WAIT_SECONDS
+        while test.finished_at is None and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+            test.refresh_from_db()
+        is_over = test.finished_at is not None
+        return Response(
+            UptimeTestSerializer(test).data,
+            status=status.HTTP_200_OK if is_over else status.HTTP_202_ACCEPTED,
+        )
+
+
+class UptimeTestResultView(RetrieveAPIView[UptimeTest]):
+    """A run that was asked for, and what it found."""
+
+    queryset = UptimeTest.objects.all()
+    serializer_class = UptimeTestSerializer
+    capabilities: ClassVar = {"GET": "reliability.view_uptimetest"}
+
+
+def _pk(serializer: BaseSerializer[Any]) -> int:
+    instance = serializer.instance
+    if instance is None:
+        message = "An update has an instance."
+        raise TypeError(message)
+    return int(instance.pk)
+
+
+def _id_in_query(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:  # noqa: PLR2004  # digits of a big integer
+        message = "A filter cannot be used."
+        raise InvalidInputError(message, errors={name: ["Give the id as a number."]})
+    return int(text)
