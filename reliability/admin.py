@@ -27,6 +27,8 @@ from reliability.models.fields import validate_headers
 from reliability.services import catalogue, incidents, uptime_tests
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.db.models import QuerySet
     from django.forms.models import BaseModelFormSet
     from django.http import HttpRequest
@@ -70,30 +72,16 @@ class CheckForm(forms.ModelForm[Check]):
 
     class Meta:
         model = Check
-        fields: ClassVar = [
-            "service",
-            "name",
-            "url",
-            "method",
-            "interval_seconds",
-            "timeout_seconds",
-            "retry_interval_seconds",
-            "strikes_down",
-            "strikes_up",
-            "accept",
-            "body_contains",
-            "degraded_ms",
-            "follow_redirects",
-            "tls_verify",
-            "enabled",
-        ]
+        fields: ClassVar = ["service", *catalogue.CHECK_FIELDS]
 
     def settings(self) -> dict[str, Any]:
         """Return what the form asks the catalogue to set."""
         data = dict(self.cleaned_data)
         replaced, removed = data.pop("new_headers", None), data.pop("remove_headers", False)
-        # An inline brings the keys of its formset as well.
-        fields = {name: data[name] for name in self.Meta.fields[1:] if name in data}
+        # An inline shows some fields only, and brings the keys of its formset.
+        fields: dict[str, Any] = {
+            name: data[name] for name in catalogue.CHECK_FIELDS if name in data
+        }
         if replaced or removed:
             fields["headers"] = replaced or None
         return fields
@@ -177,6 +165,16 @@ class ServiceAdmin(SettingsAdmin[Service]):
             return
         created = catalogue.create_service(actor=actor_of(request), **form.cleaned_data)
         obj.pk = created.pk
+
+    def get_deleted_objects(
+        self, objs: Iterable[Service], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Name the checks that go along; their results may be millions and are not listed."""
+        checks = list(Check.objects.filter(service__in=objs).select_related("service"))
+        listed = [str(service) for service in objs]
+        needed = {"check"} if checks and not _may_delete_checks(request) else set()
+        counts = {"services": len(listed), "checks": len(checks)}
+        return [*listed, [str(check) for check in checks]], counts, needed, []
 
     def delete_service(self, request: HttpRequest, obj: Service) -> None:
         catalogue.delete_service(actor=actor_of(request), service_id=obj.pk)
@@ -289,8 +287,19 @@ class CheckAdmin(SettingsAdmin[Check]):
         )
         obj.pk = created.pk
 
+    def get_deleted_objects(
+        self, objs: Iterable[Check], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Leave out the results, which may be millions."""
+        listed = [str(check) for check in objs]
+        return [*listed, ["with all results and history"]], {"checks": len(listed)}, set(), []
+
     def delete_service(self, request: HttpRequest, obj: Check) -> None:
         catalogue.delete_check(actor=actor_of(request), check_id=obj.pk)
+
+
+def _may_delete_checks(request: HttpRequest) -> bool:
+    return request.user.has_perm("reliability.delete_check")
 
 
 class TimelineInline(admin.TabularInline[IncidentEvent, Incident]):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PAUSED: Final = "switched off"
 
 _TYPED: Final = frozenset({"name", "owner", "url", "accept"})
-_SERVICE_FIELDS: Final = ("name", "owner", "tier", "environment", "url")
-_CHECK_FIELDS: Final = (
+SERVICE_FIELDS: Final = ("name", "owner", "tier", "environment", "url")
+CHECK_FIELDS: Final = (
     "name",
     "url",
     "method",
@@ -80,7 +80,7 @@ def create_service(*, actor: Actor, **fields: Unpack[ServiceFields]) -> Service:
     validate(service)
     _insert_service(service)
     record(
-        actor=actor, action="service.created", target=service, after=_told(service, _SERVICE_FIELDS)
+        actor=actor, action="service.created", target=service, after=_told(service, SERVICE_FIELDS)
     )
     return service
 
@@ -89,9 +89,9 @@ def create_service(*, actor: Actor, **fields: Unpack[ServiceFields]) -> Service:
 def update_service(*, actor: Actor, service_id: int, **fields: Unpack[ServiceFields]) -> Service:
     """Change a service; nothing is written when nothing changes."""
     service = _locked_service(service_id)
-    before = _told(service, _SERVICE_FIELDS)
+    before = _told(service, SERVICE_FIELDS)
     _fill(service, fields)
-    old, new = changes(before, _told(service, _SERVICE_FIELDS))
+    old, new = changes(before, _told(service, SERVICE_FIELDS))
     if not new:
         return service
     validate(service)
@@ -110,7 +110,7 @@ def delete_service(*, actor: Actor, service_id: int) -> None:
         actor=actor,
         action="service.deleted",
         target=service,
-        before=_told(service, _SERVICE_FIELDS),
+        before=_told(service, SERVICE_FIELDS),
     )
     service.delete()
 
@@ -214,4 +214,4 @@ def _told(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _told_check(check: Check) -> dict[str, Any]:
-    return {"service": check.service.name, **_told(check, _CHECK_FIELDS)}
+    return {"service": check.service.name, **_told(check, CHECK_FIELDS)}

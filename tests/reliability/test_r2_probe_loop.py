@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from core import leases
 from core.leases import LeaseLostError
+from core.loops import in_thread
 from notifications.models import Event
 from reliability.models import Check, CheckState, Incident, Sample, StateSegment
 from reliability.services import catalogue, probes, results
@@ -32,10 +33,6 @@ class Site:
         if self.hits > 1:
             self.asked_twice.set()
         return web.Response(status=self.status)
-
-
-async def in_thread(function, *args, **kwargs):
-    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 def run(scenario, site=None):

@@ -94,7 +94,9 @@ def test_a_check_without_any_result_is_probed_at_once():
 def test_known_checks_wait_for_their_regular_moment_after_a_start():
     site = Site()
     # A key whose moment has just passed is due almost a whole interval later.
-    passed = next(key for key in range(10_000) if 0.05 < time.time() / 1000 % 1 - phase(key) < 0.5)
+    passed = next(
+        key for key in range(10_000) if 0.05 < (time.time() / 1000 - phase(key)) % 1 < 0.5
+    )
 
     async def scenario(prober, base):
         prober.replace([known(passed, f"{base}/old", interval=1000)], at_once=False)
