@@ -1,0 +1,172 @@
+"""Claims on the outbox: who sends which rows, and what came of it.
+
+A claim is a lease with a token. A dispatcher that dies loses it after a minute and another one
+sends again under the same key; one that was only paused finds that its token holds nothing.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db import connection, transaction
+from django.db.models import Case, DateTimeField, ExpressionWrapper, F, Q, Value, When
+from django.db.models.functions import Concat, Left, Now
+
+from notifications.models import Channel, DeliveryAttempt, Notification
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from django.db.models.expressions import Combinable
+
+    from notifications.models.notifications import NotificationQuerySet
+
+LEASE_SECONDS: Final = 60
+PAUSE_SECONDS: Final = 60
+EXPIRY_BATCH: Final = 500
+ERROR_CHARACTERS: Final = 300
+EXPIRED: Final = "Not delivered in time. "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Rows of one channel that this process may send until the deadline.
+
+    The deadline is on the monotonic clock and was read before the database granted the lease, so
+    it errs on the safe side.
+    """
+
+    channel: Channel
+    token: UUID
+    deadline: float
+    messages: tuple[Notification, ...]
+
+    def seconds_left(self) -> float:
+        """Return how long the rows are still ours."""
+        return self.deadline - time.monotonic()
+
+
+def channels_due() -> list[UUID]:
+    """Return the channels with something to send that are neither disabled nor paused."""
+    return list(
+        Channel.objects.filter(_open(), enabled=True)
+        .filter(pk__in=Notification.objects.due().values("channel"))
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+def claim(*, channel_id: UUID) -> Claim | None:
+    """Take the next rows of a channel for this process; None if there is nothing to send.
+
+    After failures in a row the channel is paused; then one message goes out on trial.
+    """
+    deadline = time.monotonic() + LEASE_SECONDS
+    token = uuid.uuid4()
+    with transaction.atomic():
+        # The settings are opened later: a seal that is broken must not look like an empty queue.
+        open_channel = Channel.objects.filter(_open(), pk=channel_id, enabled=True)
+        channel = open_channel.defer("config").first()
+        if channel is None:
+            return None
+        trial = channel.open_until is not None
+        rows = _next_rows(channel, limit=1 if trial else _capacity(channel))
+        if not rows or (trial and not _take_trial(channel)):
+            return None
+        _lease(rows, token)
+    return Claim(channel=channel, token=token, deadline=deadline, messages=tuple(rows))
+
+
+def give_back(*, claim: Claim, messages: Iterable[Notification]) -> None:
+    """Return rows that were not sent; another claim may take them at once."""
+    _held(claim, messages).update(lease_until=None, lease_token=None, attempts=F("attempts") - 1)
+
+
+def expire() -> int:
+    """End what could not be delivered in its lifetime; return how many messages died."""
+    with transaction.atomic():
+        late = Notification.objects.pending().unleased().filter(expires_at__lte=Now())
+        rows = list(_locked(late.order_by("pk")[:EXPIRY_BATCH]))
+        _record_lost(rows)
+        return Notification.objects.filter(pk__in=[row.pk for row in rows]).update(
+            state=Notification.State.DEAD,
+            lease_until=None,
+            lease_token=None,
+            last_error=Left(Concat(Value(EXPIRED), F("last_error")), ERROR_CHARACTERS),
+        )
+
+
+def later(seconds: float) -> Combinable:
+    """Return a moment from now on the database's clock, which all dispatchers share."""
+    moment = Now() + Value(timedelta(seconds=seconds))
+    return ExpressionWrapper(moment, output_field=DateTimeField())
+
+
+def _open() -> Q:
+    return Q(open_until__isnull=True) | Q(open_until__lte=Now())
+
+
+def _capacity(channel: Channel) -> int:
+    """Return how many rows fit the lease, with a margin of two."""
+    rounds = LEASE_SECONDS // (2 * channel.timeout_seconds)
+    return channel.max_parallel * max(1, rounds)
+
+
+def _next_rows(channel: Channel, *, limit: int) -> list[Notification]:
+    due = Notification.objects.filter(channel=channel).due().unblocked()
+    return list(_locked(due.order_by("priority", "next_at", "pk")[:limit]))
+
+
+def _locked(rows: NotificationQuerySet) -> NotificationQuerySet:
+    """Lock rows and leave those that another dispatcher is taking; SQLite has one writer anyway."""
+    if connection.features.has_select_for_update_skip_locked:
+        return rows.select_for_update(skip_locked=True, of=("self",))
+    return rows
+
+
+def _take_trial(channel: Channel) -> bool:
+    """Win the one trial; the old time in WHERE lets only one dispatcher win."""
+    mine = Channel.objects.filter(pk=channel.pk, open_until=channel.open_until)
+    return bool(mine.update(open_until=later(PAUSE_SECONDS)))
+
+
+def _lease(rows: list[Notification], token: UUID) -> None:
+    _record_lost(rows)
+    Notification.objects.filter(pk__in=[row.pk for row in rows]).update(
+        lease_until=later(LEASE_SECONDS),
+        lease_token=token,
+        attempts=F("attempts") + 1,
+        uncertain=Case(
+            When(lease_token__isnull=False, then=Value(value=True)), default=F("uncertain")
+        ),
+    )
+    for row in rows:
+        row.uncertain = row.uncertain or row.lease_token is not None
+        row.lease_token = token
+        row.attempts += 1
+
+
+def _record_lost(rows: Iterable[Notification]) -> None:
+    """Write the attempts that never ended: their dispatcher died, or lost its lease."""
+    DeliveryAttempt.objects.bulk_create(
+        DeliveryAttempt(
+            notification=row,
+            number=row.attempts,
+            started_at=row.lease_until - timedelta(seconds=LEASE_SECONDS),
+            outcome=DeliveryAttempt.Outcome.UNKNOWN,
+            error_class="lost",
+            detail="The dispatcher stopped before it knew the answer.",
+        )
+        for row in rows
+        if row.lease_until is not None
+    )
+
+
+def _held(claim: Claim, messages: Iterable[Notification]) -> NotificationQuerySet:
+    ids = [message.pk for message in messages]
+    return Notification.objects.held_by(claim.token).filter(pk__in=ids)
