@@ -92,7 +92,7 @@ class Keyring:
                 versions = cached[2]
             else:
                 self._refuse_if_exposed(path)
-                versions = json.loads(path.read_bytes())["versions"]
+                versions = list(json.loads(path.read_bytes())["versions"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"The secret file {path} cannot be read ({type(error).__name__})."
             raise KeyringError(message) from None

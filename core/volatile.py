@@ -12,9 +12,9 @@ import sqlite3
 import threading
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 
-import redis
 from django.conf import settings
 
 if TYPE_CHECKING:
@@ -35,15 +35,6 @@ ON CONFLICT (key) DO UPDATE
 SET tat = CASE WHEN tat > :now + :tolerance THEN :now ELSE max(tat, :now) END + :interval
 WHERE max(tat, :now) + :interval <= :now + :tolerance + 1e-6 OR tat > :now + :tolerance + 1e-6
 RETURNING tat
-"""
-_LUA: Final = """
-local now, interval, tolerance = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local tat = tonumber(redis.call('GET', KEYS[1]) or now)
-if tat > now + tolerance + 1e-6 then tat = now end
-local new = math.max(tat, now) + interval
-if new > now + tolerance + 1e-6 then return {0, tostring(tat)} end
-redis.call('SET', KEYS[1], tostring(new), 'PX', math.ceil((new - now) * 1000) + 1000)
-return {1, tostring(new)}
 """
 
 
@@ -112,20 +103,6 @@ class _FileStore:
         return connection
 
 
-class _RedisStore:
-    """Redis, shared by all machines."""
-
-    def __init__(self, url: str) -> None:
-        client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
-        self._script = client.register_script(_LUA)
-
-    def advance(
-        self, key: str, now: float, interval: float, tolerance: float
-    ) -> tuple[bool, float]:
-        allowed, tat = self._script(keys=[f"rate:{key}"], args=[now, interval, tolerance])
-        return bool(allowed), float(tat)
-
-
 class Limiter:
     """Chooses the store, and counts alone for a while when the store does not answer."""
 
@@ -142,7 +119,7 @@ class Limiter:
         if time.monotonic() >= self._away_until:
             try:
                 return self._chosen().advance(key, now, interval, tolerance)
-            except (redis.RedisError, sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError) as error:
                 self._away_until = time.monotonic() + _RETRY_SECONDS
                 logger.warning("Rate limits are counted by this process alone (%s).", error)
         # At half the rate: other processes count alone too.
@@ -152,11 +129,18 @@ class Limiter:
         with self._lock:
             if self._store is None:
                 self._store = (
-                    _RedisStore(settings.REDIS_URL)
+                    _redis_store()
                     if settings.REDIS_URL
                     else _FileStore(settings.OPS_DATA_DIR / "volatile.sqlite3")
                 )
             return self._store
+
+
+def _redis_store() -> _Store:
+    # The client's import costs as much as all of Django's; only Redis users pay for it.
+    module = import_module("core.volatile_redis")
+    store: _Store = module.RedisStore(settings.REDIS_URL)
+    return store
 
 
 _limiter = Limiter()

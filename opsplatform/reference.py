@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
 
 from accounts.roles import PURPOSE, ROLES
 from core.loops import all_loops
 from core.periodic import all_periodic_jobs
 from opsplatform.env import ENV
+from opsplatform.schema import openapi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,10 +85,9 @@ def schedule() -> str:
     return "\n".join(lines) + "\n"
 
 
-def openapi() -> str:
+def api() -> str:
     """Return the OpenAPI description as YAML."""
-    schema = SchemaGenerator().get_schema(request=None, public=True)
-    rendered: bytes = OpenApiYamlRenderer().render(schema, renderer_context={})
+    rendered: bytes = OpenApiYamlRenderer().render(openapi(), renderer_context={})
     return rendered.decode()
 
 
@@ -96,5 +95,5 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "configuration.md": configuration,
     "roles.md": roles,
     "schedule.md": schedule,
-    "openapi.yaml": openapi,
+    "openapi.yaml": api,
 }

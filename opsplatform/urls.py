@@ -1,35 +1,33 @@
 """Every route of the platform."""
 
-from typing import Final
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
 
 from accounts.admin import ConsoleLoginForm, ConsolePasswordChangeForm
-from core.rest.permissions import SIGNED_IN
+from opsplatform.schema import SchemaView
 
-admin.site.login_form = ConsoleLoginForm
-admin.site.password_change_form = ConsolePasswordChangeForm
+if TYPE_CHECKING:
+    from opsplatform.admin_site import ConsoleSite
 
-
-class SchemaView(SpectacularAPIView):
-    """The OpenAPI description of the API."""
-
-    capabilities = {"GET": SIGNED_IN}
-
+site = cast("ConsoleSite", admin.site)
+site.login_form = ConsoleLoginForm
+site.password_change_form = ConsolePasswordChangeForm
 
 urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    # path("", include("observability.api.urls")),
+    path("", include("observability.api.urls")),
     path("admin/", admin.site.urls),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/", include("audit.api.urls")),
-    # path("api/", include("notifications.api.urls")),
-    # path("api/", include("reliability.api.urls")),
+    path("api/", include("notifications.api.urls")),
+    path("api/", include("reliability.api.urls")),
 ]
+handler400 = "opsplatform.errors.bad_request"
+handler403 = "opsplatform.errors.forbidden"
 handler404 = "opsplatform.errors.not_found"
 handler500 = "opsplatform.errors.failed"
-handler403 = "opsplatform.errors.forbidden"
-handler400 = "opsplatform.errors.bad_request"

@@ -21,8 +21,8 @@ INSTALLED_APPS = [
     "opsplatform",
 ]
 MIDDLEWARE = [
-    # "observability.middleware.RequestLogMiddleware",
-    # "core.headers.SecurityHeadersMiddleware",
+    "observability.middleware.RequestLogMiddleware",
+    "core.headers.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.ratelimit.AddressRateLimitMiddleware",

@@ -7,7 +7,7 @@ from opsplatform.settings.paths import OPS_DATA_DIR
 
 QUEUE_DIR = OPS_DATA_DIR / "queue"
 
-CELERY_BROKER_URL = REDIS_URL or "opsfs://"
+CELERY_BROKER_URL = REDIS_URL or "opsfs://localhost//"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {
         # Above every hard limit of a task: Redis delivers what runs longer a second time.

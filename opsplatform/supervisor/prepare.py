@@ -12,11 +12,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import DatabaseError
-from reliability.services.self_check import ensure_self_check
 
 from accounts.services.first_admin import create_first_admin
 from core.actors import SYSTEM
 from notifications.services.environment import sync_environment_channels
+from reliability.services.self_check import ensure_self_check
 
 
 class FirstAdmin(TypedDict):
@@ -32,7 +32,7 @@ def prepare(answer: int) -> None:
     Runs in a process of its own, so that the supervisor never holds a database connection.
     """
     try:
-        call_command("check", fail_level="ERROR", verbosity=0)
+        call_command("check", fail_level="ERROR", stdout=_Nowhere())
         call_command("migrate", interactive=False, verbosity=0)
         call_command("sync_periodic_jobs", stdout=_Nowhere())
         sync_environment_channels()

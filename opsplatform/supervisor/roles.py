@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from celery.platforms import SecurityWarning
 from django.conf import settings
 
 from core.loops import all_loops
@@ -46,6 +48,8 @@ def run_web(sockets: list[socket.socket]) -> None:
 
 def run_worker() -> None:
     """Work through the queue until SIGTERM."""
+    # Celery warns of root because of pickled messages; here only JSON is accepted.
+    warnings.simplefilter("ignore", SecurityWarning)
     worker = app.Worker(
         pool="prefork" if settings.REDIS_URL else "threads",
         concurrency=settings.OPS_WORKER_THREADS,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from opsplatform.supervisor.preload import preload
 from opsplatform.supervisor.prepare import FirstAdmin, prepare
 from opsplatform.supervisor.supervisor import Supervisor
 
@@ -34,10 +35,9 @@ def start() -> None:
     lock, previous = _take_lock(folder / "run" / "up.lock")
     try:
         listener = listen(wait=_PORT_SECONDS if previous else 0.0)
-        admin = _prepared()
-        lines = _first_lines(admin)
+        preload()
         gc.collect()
-        Supervisor(listener, first_lines=lines).run()
+        Supervisor(listener, first_lines=_first_lines(_prepared())).run()
         os.ftruncate(lock, 0)
     finally:
         os.close(lock)

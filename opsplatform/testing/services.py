@@ -21,10 +21,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+import pytest
 
-    import pytest
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
 
 _START_SECONDS: Final = 20.0
 _FIX: Final = """No {what} could be started: {why}.
@@ -50,8 +50,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--profile", choices=("embedded", "server"), default="embedded")
 
 
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Prepare the environment of the profile; settings are read right after this."""
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config,
+) -> Generator[None, object, object]:
+    """Prepare the environment of the profile; a wrapper runs before settings are read."""
+    _prepare(early_config)
+    return (yield)
+
+
+def _prepare(early_config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="ops-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     # A server that runs as another user must be able to reach its folder below this one.
