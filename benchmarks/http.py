@@ -1,0 +1,116 @@
+"""CPU time of a request, through a real server: ours, the bridge alone, Django's own handler."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from benchmarks.table import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CONNECTIONS = 8
+_REQUESTS = 400
+_ROUNDS = 5
+_REQUEST = b"GET /api/hello HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What serving one request costs, and how many are served."""
+
+    cpu_us: float
+    per_second: float
+
+
+def run() -> Iterator[Row]:
+    """Measure a hello of the REST framework with the whole middleware, and what is below it."""
+    ours, bare, django = (_measure(kind) for kind in ("platform", "bare", "django"))
+    what = "DRF hello, whole middleware"
+    yield Row(f"{what}, CPU", ours.cpu_us, "µs", "limit 400 µs", 400)
+    yield Row(f"{what}, CPU", ours.cpu_us, "µs", "Django's ASGI handler", django.cpu_us)
+    yield Row(
+        f"{what}, {_CONNECTIONS} connections",
+        ours.per_second,
+        "/s",
+        "Django's ASGI handler",
+        django.per_second,
+        higher_is_better=True,
+    )
+    yield Row("WSGI hello, bridge and uvicorn alone, CPU", bare.cpu_us, "µs", what, ours.cpu_us)
+
+
+def _measure(kind: str) -> _Figures:
+    with _serving(kind) as (port, process):
+        _load(port)
+        costs, rates = [], []
+        for _ in range(_ROUNDS):
+            cpu, began = _cpu_seconds(process), time.perf_counter()
+            _load(port)
+            total = _REQUESTS * _CONNECTIONS
+            rates.append(total / (time.perf_counter() - began))
+            costs.append((_cpu_seconds(process) - cpu) / total * 1e6)
+    return _Figures(statistics.median(costs), statistics.median(rates))
+
+
+@contextlib.contextmanager
+def _serving(kind: str) -> Iterator[tuple[int, psutil.Process]]:
+    command = [sys.executable, "-m", "benchmarks.served", kind]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
+            yield port, psutil.Process(server.pid)
+        finally:
+            server.terminate()
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _load(port: int) -> None:
+    failures: list[Exception] = []
+    threads = [
+        threading.Thread(target=_converse, args=(port, failures)) for _ in range(_CONNECTIONS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _converse(port: int, failures: list[Exception]) -> None:
+    """Make requests one after the other over one connection; each answer must be a 200."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            for _ in range(_REQUESTS):
+                connection.sendall(_REQUEST)
+                _read_answer(connection)
+    except Exception as error:  # noqa: BLE001  # reported by the thread that waits
+        failures.append(error)
+
+
+def _read_answer(connection: socket.socket) -> None:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65_536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    _, _, rest = head.lower().partition(b"content-length: ")
+    missing = int(rest.split(b"\r\n", 1)[0]) - len(body)
+    while missing > 0:
+        missing -= len(connection.recv(65_536))

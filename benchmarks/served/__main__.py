@@ -1,0 +1,66 @@
+"""A web server to measure: `python -m benchmarks.served bare|platform|django`; tells its port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from opsplatform.bridge.protocol import GuardedProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def bare() -> Any:  # noqa: ANN401
+    """Return the bridge with the smallest application there is."""
+    from opsplatform.bridge.application import Bridge
+    from opsplatform.bridge.body import BodyLimits
+    from opsplatform.bridge.pool import Pool
+
+    def hello(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401
+        start_response("200 OK", [("Content-Length", "5")])
+        return [b"Hello"]
+
+    return Bridge(hello, pool=Pool(8), limits=BodyLimits(1_000), security_headers=[])
+
+
+def platform() -> Any:  # noqa: ANN401
+    """Return the platform as it is served."""
+    from opsplatform.asgi import application
+
+    return application
+
+
+def django() -> Any:  # noqa: ANN401
+    """Return the same platform behind Django's own ASGI handler."""
+    from django.core.asgi import get_asgi_application
+
+    return get_asgi_application()
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    application = {"bare": bare, "platform": platform, "django": django}[sys.argv[1]]()
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        loop="uvloop",
+        http=GuardedProtocol,
+        ws="none",
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.served.settings"
+    main()
