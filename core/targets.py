@@ -1,5 +1,6 @@
 """Which URLs can be a target of the platform's own requests."""
 
+import functools
 import re
 from ipaddress import ip_address
 from typing import ClassVar
@@ -37,10 +38,12 @@ class RefusedTargetError(InvalidInputError):
         )
 
 
+@functools.lru_cache(maxsize=16_384)
 def check_url(url: str, *, policy: Policy | None = None, allow: Allow = NO_EXCEPTIONS) -> URL:
     """Return the parsed URL, or refuse what can be refused without a lookup.
 
     With a policy, a literal address is judged too. Names are judged when they are connected to.
+    The same URLs are asked for again and again, hence the cache.
     """
     if not url or len(url) > MAX_URL_LENGTH or _UNSAFE.search(url):
         message = f"A URL has 1 to {MAX_URL_LENGTH} characters, without spaces or backslashes."

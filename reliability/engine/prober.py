@@ -99,6 +99,7 @@ class Batch:
 class _Watch:
     target: Target
     tracker: Tracker
+    host: str
 
 
 class Prober:
@@ -146,7 +147,7 @@ class Prober:
         now = time.monotonic()
         for target, tracker in watches:
             key = target.check_id
-            self._watches[key] = _Watch(target, tracker)
+            self._watches[key] = _Watch(target, tracker, target.host)
             is_due = at_once or tracker.last_at is None
             self._schedule.put(key, now if is_due else self._turn(target, now))
         self._changed.set()
@@ -193,7 +194,7 @@ class Prober:
             if key is None or due is None:
                 return False
             self.worst_lag_seconds = max(self.worst_lag_seconds, now - due)
-            host = self._watches[key].target.host
+            host = self._watches[key].host
             if self._busy[host] < self._per_host:
                 self._start(key, host)
             elif key not in self._queued[host]:

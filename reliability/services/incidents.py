@@ -47,7 +47,7 @@ def open_for(
         excerpt=mask(result.excerpt),
         started_at=since,
     )
-    text = f"{incident.detail} Failing since {since:%Y-%m-%d %H:%M:%S} UTC."
+    text = f"{incident.detail.rstrip('.')}. Failing since {since:%Y-%m-%d %H:%M:%S} UTC."
     _tell(incident, IncidentEvent.Kind.OPENED, actor=actor, text=text)
     record(actor=actor, action="incident.opened", target=incident, failure=incident.failure)
     _alert(incident, actor=actor, check=check, state=state, status="firing", body=text)
