@@ -57,7 +57,7 @@ class MailConnection:
             return _expect(smtp.data(mail.as_bytes()), _OK)
         except OSError:
             # The dialogue may have stopped anywhere; the next mail starts a new one.
-            self.close()
+            self._drop()
             raise
 
     def abort(self) -> None:
@@ -69,7 +69,13 @@ class MailConnection:
                 smtp.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the connection without waiting for a goodbye."""
+        """Say goodbye and close the connection, in the thread that has sent."""
+        if self._smtp is not None:
+            with contextlib.suppress(OSError):
+                self._smtp.quit()
+        self._drop()
+
+    def _drop(self) -> None:
         smtp, self._smtp = self._smtp, None
         if smtp is not None:
             smtp.close()

@@ -159,13 +159,16 @@ class EmailSender:
         )
 
     async def close(self) -> None:
-        """Break off what may still run, and let the thread end by itself."""
-        self._connection.abort()
+        """Break off what may still run, and let the thread say goodbye and end by itself."""
+        if self._sending:
+            self._connection.abort()
+        self._pool.submit(self._connection.close)
         self._pool.shutdown(wait=False)
 
     def _start(self) -> None:
         self._connection = smtp.MailConnection(self._server)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mail")
+        self._sending = False
 
     def _restart(self) -> None:
         # The thread may be stuck in a look-up of the name, which nothing can break off.
@@ -175,7 +178,11 @@ class EmailSender:
 
     async def _in_thread(self, mail: EmailMessage) -> str:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._connection.send, mail)
+        # It stays true when this wait is cut off: then the thread may be sending still.
+        self._sending = True
+        reply = await loop.run_in_executor(self._pool, self._connection.send, mail)
+        self._sending = False
+        return reply
 
 
 class Unusable:

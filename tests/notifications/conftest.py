@@ -48,7 +48,7 @@ def mailbox(settings) -> Iterator[Mailbox]:
     server = MailServer(box)
     server.start()
     settings.EMAIL_HOST = "127.0.0.1"
-    settings.EMAIL_PORT = server.bound_port
+    settings.EMAIL_PORT = server.port
     settings.DEFAULT_FROM_EMAIL = "Ops <ops@example.com>"
     yield box
     server.stop()

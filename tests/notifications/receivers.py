@@ -119,9 +119,6 @@ class MailServer(Controller):
         super().__init__(mailbox, hostname="127.0.0.1", port=0)
 
     def _trigger_server(self) -> None:
-        """Leave out the greeting to itself, which goes to the configured port, here zero."""
-
-    @property
-    def bound_port(self) -> int:
-        """Return where it listens."""
-        return int(self.server.sockets[0].getsockname()[1])
+        """Learn the port before the base class greets itself there."""
+        self.port = int(self.server.sockets[0].getsockname()[1])
+        super()._trigger_server()

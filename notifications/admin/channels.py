@@ -1,0 +1,198 @@
+"""Channels in the console: settings, health, and a test that tells what the receiver answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.template.response import TemplateResponse
+
+from accounts.actors import actor_of
+from core.adminbase import SettingsAdmin, ask_to_confirm, show_once
+from core.errors import DomainError
+from notifications.admin.forms import FORMS, ChannelForm
+from notifications.models import Channel
+from notifications.services import channels, testing
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.forms import ModelForm
+    from django.http import HttpRequest, HttpResponse
+
+_SECRET = "ops.signing_secret"  # noqa: S105  # a key of the request, not a secret
+
+
+@admin.register(Channel)
+class ChannelAdmin(SettingsAdmin[Channel]):
+    """Ways to reach people; those of the environment are shown and tested, not edited."""
+
+    list_display = ["name", "kind", "target", "health", "last_ok_at", "last_error"]
+    list_filter = ["kind", "enabled"]
+    actions = ["send_test", "rotate_secrets"]
+    change_form_template = "admin/notifications/channel/change_form.html"
+    facts = ["kind", "target", "managed_by", "health", "disabled_reason", "fails"]
+    times = ["open_until", "last_ok_at", "last_error"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
+        return super().get_queryset(request).defer("config")
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Channel | None = None,
+        change: bool = False,  # Django's signature
+        **kwargs: Any,  # noqa: ANN401  # Django's signature
+    ) -> type[ModelForm[Channel]]:
+        kind = obj.kind if obj is not None else request.GET.get("kind", "")
+        kwargs["form"] = FORMS.get(kind, ChannelForm)
+        # Fields of the form that the model does not have would be refused here.
+        kwargs["fields"] = None
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
+        kind = obj.kind if obj is not None else request.GET.get("kind", "")
+        settings = ["name", "enabled", "timeout_seconds", "max_parallel"]
+        if obj is None:
+            return [FORMS[kind].private_field, *settings]
+        if self.has_change_permission(request, obj):
+            settings.insert(0, FORMS[kind].private_field)
+        return settings + self.facts + self.times
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> list[str]:
+        return self.facts + self.times
+
+    def has_change_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
+        editable = obj is None or not obj.is_managed_by_environment
+        return editable and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
+        editable = obj is None or not obj.is_managed_by_environment
+        return editable and super().has_delete_permission(request, obj)
+
+    def has_test_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.test_channel")
+
+    @admin.display(description="Health")
+    def health(self, channel: Channel) -> str:
+        return channel.health.label
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.GET.get("kind") in FORMS:
+            return super().add_view(request, form_url, extra_context)
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Add channel",
+            "kinds": Channel.Kind.choices,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/notifications/channel/choose_kind.html", context)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,  # Django's signature
+        change: bool = False,  # Django's signature
+        form_url: str = "",
+        obj: Channel | None = None,
+    ) -> HttpResponse:
+        context["may_test"] = self.has_test_permission(request)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def save_service(
+        self, request: HttpRequest, obj: Channel, form: ModelForm[Channel], change: bool
+    ) -> None:
+        data = form.cleaned_data
+        settings = {
+            "name": data["name"],
+            "enabled": data["enabled"],
+            "timeout_seconds": data["timeout_seconds"],
+            "max_parallel": data["max_parallel"],
+        }
+        config = form.config() if isinstance(form, ChannelForm) else None
+        actor = actor_of(request)
+        if change:
+            channels.update(actor=actor, channel_id=obj.pk, config=config, **settings)
+            return
+        kind = request.GET["kind"]
+        created = channels.create(actor=actor, kind=kind, config=config or {}, **settings)
+        obj.pk = created.channel.pk
+        request.META[_SECRET] = created.signing_secret
+
+    def delete_service(self, request: HttpRequest, obj: Channel) -> None:
+        channels.delete(actor=actor_of(request), channel_id=obj.pk)
+
+    def response_add(
+        self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if secret := request.META[_SECRET]:
+            return self._show_secrets(request, {obj.name: secret})
+        return super().response_add(request, obj, post_url_continue)
+
+    @admin.action(description="Send a test", permissions=["test"])
+    def send_test(
+        self, request: HttpRequest, queryset: QuerySet[Channel]
+    ) -> TemplateResponse | None:
+        asked = ask_to_confirm(
+            self,
+            request,
+            queryset,
+            action="send_test",
+            title="Send a test?",
+            effect="Everybody whom these channels reach gets a message that says it is a test.",
+        )
+        if asked is not None:
+            return asked
+        actor = actor_of(request)
+        results: list[tuple[Channel, list[testing.Answer]]] = []
+        for channel in queryset[: testing.MOST_CHANNELS]:
+            try:
+                answers = testing.send_test(actor=actor, channel_id=channel.pk)
+            except DomainError as error:
+                self.message_user(request, f"{channel}: {error.message}", messages.ERROR)
+            else:
+                results.append((channel, answers))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "What came of the test",
+            "results": results,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/notifications/channel/test_results.html", context)
+
+    @admin.action(description="Make a new signing secret", permissions=["change"])
+    def rotate_secrets(
+        self, request: HttpRequest, queryset: QuerySet[Channel]
+    ) -> TemplateResponse | None:
+        asked = ask_to_confirm(
+            self,
+            request,
+            queryset,
+            action="rotate_secrets",
+            title="Make new signing secrets?",
+            effect="The old ones sign beside them for 48 hours; meanwhile tell the receivers.",
+        )
+        if asked is not None:
+            return asked
+        actor = actor_of(request)
+        secrets: dict[str, str] = {}
+        for channel in queryset:
+            try:
+                secrets[channel.name] = channels.rotate_secret(actor=actor, channel_id=channel.pk)
+            except DomainError as error:
+                self.message_user(request, f"{channel}: {error.message}", messages.ERROR)
+        return self._show_secrets(request, secrets) if secrets else None
+
+    def _show_secrets(self, request: HttpRequest, secrets: dict[str, str]) -> TemplateResponse:
+        return show_once(
+            self,
+            request,
+            title="Signing secrets",
+            secrets=secrets,
+            note="The receiver verifies the header X-OpsPlatform-Signature with it.",
+        )
