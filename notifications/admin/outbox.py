@@ -82,7 +82,7 @@ class NotificationAdmin(RecordAdmin[Notification]):
     list_filter = ["state", "severity", "reason", "channel", "created_at"]
     search_fields = ["=idempotency_key", "=thread_key"]
     search_help_text = "The whole idempotency key, or the whole key of the thread"
-    ordering = ["-created_at", "-id"]
+    ordering = ["-id"]
     paginator = BoundedPaginator
     actions = ["retry", "resend", "cancel"]
     inlines = [AttemptInline]
@@ -193,7 +193,7 @@ class EventAdmin(RecordAdmin[Event]):
     list_filter = ["severity", "status", "routing", "created_at"]
     search_fields = ["=dedup_key"]
     search_help_text = "The whole deduplication key"
-    ordering = ["-created_at", "-id"]
+    ordering = ["-id"]
     paginator = BoundedPaginator
     fields = [
         "title",

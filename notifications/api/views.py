@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
 from accounts.actors import actor_of
+from core.rest.pagination import KeysetPagination
 from notifications.api.serializers import (
     AnswerSerializer,
     ChannelSerializer,
@@ -25,6 +26,7 @@ from notifications.services import channels, outbox, testing
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
+    from rest_framework.pagination import CursorPagination
     from rest_framework.request import Request
 
 _READ = "notifications.view_notification"
@@ -32,11 +34,18 @@ _RESEND = "notifications.resend_notification"
 _CHANGE = "notifications.change_channel"
 
 
+class OutboxPagination(KeysetPagination):
+    """Newest first; ids are unique and rise with time."""
+
+    ordering: tuple[str, ...] = ("-id",)
+
+
 class NotificationViewSet(ReadOnlyModelViewSet[Notification]):
     """The outbox, newest first; `state`, `severity`, `channel` and `event` narrow the list."""
 
     queryset = Notification.objects.select_related("channel").defer("channel__config")
     serializer_class = NotificationSerializer
+    pagination_class: type[CursorPagination] = OutboxPagination
     lookup_value_regex = "[0-9]{1,18}"
     capabilities: ClassVar = {
         "list": _READ,

@@ -43,7 +43,7 @@ class Event(models.Model):
     )
 
     class Meta:
-        ordering = ["-created_at", "-id"]
+        ordering = ["-id"]
         constraints = [
             # A signal and the sweep that makes good a lost one may both raise the same transition.
             models.UniqueConstraint(
@@ -65,7 +65,6 @@ class Event(models.Model):
         indexes = [
             # The router looks for unrouted rows only; the table is mostly routed ones.
             models.Index(name="event_unrouted", fields=["id"], condition=Q(routed_at__isnull=True)),
-            models.Index(name="event_recent", fields=["-created_at", "-id"]),
         ]
 
     def __str__(self) -> str:

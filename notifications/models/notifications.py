@@ -113,7 +113,8 @@ class Notification(models.Model):
     objects = NotificationQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-created_at", "-id"]
+        # Ids rise with time and are unique, which a position between pages must be.
+        ordering = ["-id"]
         permissions = [("resend_notification", "Can retry, resend and cancel messages")]
         constraints = [
             models.CheckConstraint(
@@ -147,9 +148,8 @@ class Notification(models.Model):
                 fields=["thread_key", "channel", "recipient", "seq"],
                 condition=Q(state="pending"),
             ),
-            # Keyset pages of the queue and of one state.
-            models.Index(name="notification_recent", fields=["-created_at", "-id"]),
-            models.Index(name="notification_by_state", fields=["state", "-created_at", "-id"]),
+            # Pages of one state; those of the whole queue follow the primary key.
+            models.Index(name="notification_by_state", fields=["state", "-id"]),
         ]
 
     def __str__(self) -> str:
