@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from rest_framework.test import APIClient
 
 from core import volatile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from django.test import Client
 
@@ -19,9 +21,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits() -> Iterator[None]:
+def _fresh_limits() -> None:
+    """Forget what earlier tests have counted."""
     volatile.reset()
-    return
+    if settings.REDIS_URL:
+        with redis.Redis.from_url(settings.REDIS_URL) as client:
+            client.flushdb()
+    for file in settings.OPS_DATA_DIR.glob("volatile.sqlite3*"):
+        file.unlink()
 
 
 @pytest.fixture

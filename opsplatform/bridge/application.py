@@ -75,6 +75,7 @@ class Bridge:
             receive,
             limit=self._limits.of(scope["path"]),
             declared=declared_length(fields),
+            chunked="HTTP_TRANSFER_ENCODING" in fields,
             expects_continue="HTTP_EXPECT" in fields,
         )
         listener: asyncio.Task[None] | None = None

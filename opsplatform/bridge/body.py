@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Final
 
@@ -42,6 +43,7 @@ async def read_body(
     *,
     limit: int,
     declared: int | None,
+    chunked: bool = True,
     expects_continue: bool = False,
     silence_seconds: float = SILENCE_SECONDS,
 ) -> tuple[IO[bytes], int]:
@@ -51,6 +53,9 @@ async def read_body(
     it declares (400), ClientGoneError if the client leaves. The first megabyte stays in memory.
     A client that expects `100 Continue` is refused before it sends anything.
     """
+    if declared is None and not chunked:
+        # HTTP/1 knows no other body; reading none needs no file and no clock.
+        return BytesIO(), 0
     body = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115  # closed with the request
     try:
         length, more = declared or 0, True

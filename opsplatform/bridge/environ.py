@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 from wsgiref.util import FileWrapper
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_HEADER_BYTES: Final = 65_536
 # Each block costs one change between the threads, so downloads are read in large ones.
 _LEAST_BLOCK_BYTES: Final = 65_536
-_OWN_NAMES: Final = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+_WITHOUT_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
 def read_headers(headers: HeaderPairs) -> dict[str, str]:
@@ -28,16 +29,13 @@ def read_headers(headers: HeaderPairs) -> dict[str, str]:
     """
     fields: dict[str, str] = {}
     size = 0
-    for raw_name, raw_value in headers:
-        size += len(raw_name) + len(raw_value) + 4
-        name = raw_name.decode("latin-1").lower()
-        if "_" in name:
+    for name, raw_value in headers:
+        size += len(name) + len(raw_value) + 4
+        key = _cgi_name(name)
+        if not key:
             continue
         value = raw_value.decode("latin-1").strip()
-        key = _OWN_NAMES.get(name) or f"HTTP_{name.replace('-', '_').upper()}"
-        if key in fields:
-            value = _join(name, fields[key], value)
-        fields[key] = value
+        fields[key] = _join(key, fields[key], value) if key in fields else value
     if size > _MOST_HEADER_BYTES:
         raise RefusedError(431, "The headers are larger than 64 KiB.")
     return fields
@@ -95,12 +93,22 @@ def build_environ(
     }
 
 
-def _join(name: str, first: str, second: str) -> str:
-    if name == "cookie":
+@lru_cache(maxsize=1024)
+def _cgi_name(name: bytes) -> str:
+    """Return the name of a header in the environment; empty for one that is dropped."""
+    text = name.decode("latin-1").upper()
+    if "_" in text:
+        return ""
+    text = text.replace("-", "_")
+    return text if text in _WITHOUT_PREFIX else f"HTTP_{text}"
+
+
+def _join(key: str, first: str, second: str) -> str:
+    if key == "HTTP_COOKIE":
         return f"{first}; {second}"
-    if name in {"content-length", "host"}:
+    if key in {"CONTENT_LENGTH", "HTTP_HOST"}:
         if first != second:
-            raise RefusedError(400, f"The header {name} is given twice with different values.")
+            raise RefusedError(400, "Host or Content-Length is given twice with different values.")
         return first
     return f"{first},{second}"
 

@@ -9,9 +9,7 @@ ENV.section("Web")
 OPS_HOST = ENV.text(
     "OPS_HOST", default="127.0.0.1", about="Address that the web process listens on."
 )
-OPS_PORT = ENV.integer(
-    "OPS_PORT", default=8000, minimum=0, maximum=65535, about="Its port; 0 takes any free one."
-)
+OPS_PORT = ENV.integer("OPS_PORT", default=8000, minimum=1, maximum=65535, about="Its port.")
 BASE_URL = ENV.url(
     "BASE_URL",
     default=f"http://{'127.0.0.1' if OPS_HOST in {'0.0.0.0', '::', ''} else OPS_HOST}:{OPS_PORT}",  # noqa: S104  # compared, not bound

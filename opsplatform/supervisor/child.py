@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import setproctitle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _PR_SET_PDEATHSIG: Final = 1
 _ORPHAN_SECONDS: Final = 15.0
@@ -72,10 +72,10 @@ def ask_for_signal_on_parents_death(parent: int) -> None:
         os._exit(0)
 
 
-def fork(name: str, run: Callable[[], None], lifeline: Lifeline) -> Child:
+def fork(name: str, run: Callable[[], None], lifeline: Lifeline, private: Iterable[int]) -> Child:
     """Start `run` in a process of its own group; it ends with it.
 
-    The supervisor has loaded all code and has neither threads nor database connections, so a fork
+    `private` are the supervisor's own descriptors: its lock must not outlive it in a child. The supervisor has loaded all code and has neither threads nor database connections, so a fork
     is safe, quick, and shares memory with its siblings.
     """
     parent = os.getpid()
@@ -100,6 +100,8 @@ def fork(name: str, run: Callable[[], None], lifeline: Lifeline) -> Child:
         os.close(write_end)
         os.close(read_end)
         setproctitle.setproctitle(f"opsplatform: {name}")
+        for descriptor in private:
+            os.close(descriptor)
         lifeline.enter_child()
         run()
         status = 0

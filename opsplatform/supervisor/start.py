@@ -37,7 +37,8 @@ def start() -> None:
         listener = listen(wait=_PORT_SECONDS if previous else 0.0)
         preload()
         gc.collect()
-        Supervisor(listener, first_lines=_first_lines(_prepared())).run()
+        first_lines = _first_lines(_prepared())
+        Supervisor(listener, lock=lock, first_lines=first_lines).run()
         os.ftruncate(lock, 0)
     finally:
         os.close(lock)

@@ -30,14 +30,15 @@ _STOP_ORDER: Final = ("beat", "daemon", "web", "worker")
 class Supervisor:
     """One loop over signals, output and deaths; it has no threads, so it may fork at any time."""
 
-    def __init__(self, listener: socket.socket, *, first_lines: list[str]) -> None:
+    def __init__(self, listener: socket.socket, *, lock: int, first_lines: list[str]) -> None:
+        self._lock = lock
         self._listener = listener
         self._lifeline = Lifeline()
         self._children: dict[str, Child] = {}
         self._partial: dict[int, bytes] = {}
         self._back_off: dict[str, float] = {}
         self._due: dict[str, float] = {}
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.EpollSelector()
         self._signals: list[int] = []
         self._wake_up, self._wake_up_write = os.pipe()
         for end in (self._wake_up, self._wake_up_write):
@@ -82,7 +83,14 @@ class Supervisor:
 
     def _start(self, name: str) -> None:
         self._due.pop(name, None)
-        child = fork(name, self._jobs[name], self._lifeline)
+        private = [
+            self._lock,
+            self._selector.fileno(),
+            self._wake_up,
+            self._wake_up_write,
+            *(child.output for child in self._children.values()),
+        ]
+        child = fork(name, self._jobs[name], self._lifeline, private)
         self._children[name] = child
         self._selector.register(child.output, selectors.EVENT_READ, name)
 

@@ -47,8 +47,11 @@ class Answer:
 def scope(
     method: str = "GET", path: str = "/", headers: Sequence[tuple[bytes, bytes]] = ()
 ) -> dict[str, Any]:
-    """Return the scope of a request."""
+    """Return the scope of a request; one that may have a body has chunks unless it has a length."""
     raw_path, _, query = path.partition("?")
+    framed = {name.lower() for name, _ in headers} & {b"content-length", b"transfer-encoding"}
+    if method not in {"GET", "HEAD"} and not framed:
+        headers = [*headers, (b"transfer-encoding", b"chunked")]
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
