@@ -173,7 +173,7 @@ def _tls_context(*, verify: bool) -> ssl.SSLContext:
 def session(
     policy: Policy, allow: Allow = NO_EXCEPTIONS, *, keep_alive: bool = False
 ) -> aiohttp.ClientSession:
-    """Open a session that judges every address it really connects to.
+    """Open a session for `fetch` that judges every address it really connects to.
 
     A hook at the resolver would not see literal addresses, and a check before the lookup can be
     deceived by a second answer; the socket sees both. Limits of concurrency are the caller's.
@@ -349,6 +349,8 @@ def _text(error: BaseException) -> str:
         return f"The certificate is not valid: {error.verify_message}."
     if isinstance(error, ssl.SSLError):
         return error.reason or "TLS failed"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
+    if isinstance(error, OSError) and error.strerror:
+        # Errors of the system get its own words; those of a lookup have negative numbers or none.
+        number = error.errno or 0
+        return os.strerror(number) if number > 0 else error.strerror
     return " ".join(str(error).split())[:200] or type(error).__name__

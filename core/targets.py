@@ -12,7 +12,6 @@ from core.errors import InvalidInputError
 
 MAX_URL_LENGTH = 2000
 
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 _USER_INFO = re.compile(r"[^/]*//[^/?#]*@")
 _CAN_BE_NUMERIC = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
 
@@ -45,7 +44,7 @@ def check_url(url: str, *, policy: Policy | None = None, allow: Allow = NO_EXCEP
     With a policy, a literal address is judged too. Names are judged when they are connected to.
     The same URLs are asked for again and again, hence the cache.
     """
-    if not url or len(url) > MAX_URL_LENGTH or _UNSAFE.search(url):
+    if not 0 < len(url) <= MAX_URL_LENGTH or not url.isprintable() or {*url} & {" ", "\\"}:
         message = f"A URL has 1 to {MAX_URL_LENGTH} characters, without spaces or backslashes."
         raise InvalidTargetError(message)
     try:

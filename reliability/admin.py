@@ -298,6 +298,10 @@ class CheckAdmin(SettingsAdmin[Check]):
         catalogue.delete_check(actor=actor_of(request), check_id=obj.pk)
 
 
+def _answer_field(request: HttpRequest) -> tuple[str, ...]:
+    return ("answered",) if request.user.has_perm(selectors.SEE_ANSWERS) else ()
+
+
 def _may_delete_checks(request: HttpRequest) -> bool:
     return request.user.has_perm("reliability.delete_check")
 
@@ -326,14 +330,7 @@ class IncidentAdmin(RecordAdmin[Incident]):
     list_filter = ["state", "severity", "service"]
     list_select_related = ["owner"]
     search_fields = ["title", "detail"]
-    fields = (
-        "title",
-        ("status", "severity", "owner"),
-        ("service_name", "check_of"),
-        ("failure", "detail"),
-        ("started_at", "opened_at", "acknowledged_at", "resolved_at"),
-        "answered",
-    )
+    readonly_fields = ["status", "answered"]
     inlines = [TimelineInline]
     actions = ["acknowledge", "resolve"]
     empty_text = "No incident. One is opened when a check goes down, and closed when it is up."
@@ -342,8 +339,15 @@ class IncidentAdmin(RecordAdmin[Incident]):
         found = super().get_queryset(request)
         return found.select_related("owner", "check_of__service").defer("check_of__headers")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Incident | None = None) -> list[str]:
-        return ["status", "answered"]
+    def get_fields(self, request: HttpRequest, obj: Incident | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
+        return (
+            "title",
+            ("status", "severity", "owner"),
+            ("service_name", "check_of"),
+            ("failure", "detail"),
+            ("started_at", "opened_at", "acknowledged_at", "resolved_at"),
+            *_answer_field(request),
+        )
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("reliability.acknowledge_incident")
@@ -415,15 +419,17 @@ class SampleAdmin(RecordAdmin[Sample]):
     list_select_related = ["check_of__service"]
     search_fields = ["check_of__service__name", "check_of__name"]
     search_help_text = "Service or name of the check"
-    fields = (
-        ("check_of", "at"),
-        ("result", "manual"),
-        ("status_code", "failure", "detail"),
-        ("latency_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms"),
-        "answered",
-    )
     readonly_fields = ["result", "answered"]
     empty_text = "No result yet. Results come with the first probe of a check."
+
+    def get_fields(self, request: HttpRequest, obj: Sample | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
+        return (
+            ("check_of", "at"),
+            ("result", "manual"),
+            ("status_code", "failure", "detail"),
+            ("latency_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms"),
+            *_answer_field(request),
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Sample]:
         return super().get_queryset(request).defer("check_of__headers")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+# Whoever may aim a check at an address must not read what answers there; operators may.
+SEE_ANSWERS: Final = "reliability.change_incident"
+
 _WORST_FIRST: Final = (
     State.DOWN,
     State.RECOVERING,

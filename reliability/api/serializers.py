@@ -150,12 +150,19 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
 
 
 class IncidentDetailSerializer(IncidentSerializer):
-    """An incident with its timeline and what the target answered."""
+    """An incident with its timeline."""
 
     events = IncidentEventSerializer(many=True, read_only=True)
 
     class Meta(IncidentSerializer.Meta):
-        fields: ClassVar = [*IncidentSerializer.Meta.fields, "excerpt", "events"]
+        fields: ClassVar = [*IncidentSerializer.Meta.fields, "events"]
+
+
+class IncidentAnswerSerializer(IncidentDetailSerializer):
+    """An incident with what the target answered, for those who operate."""
+
+    class Meta(IncidentDetailSerializer.Meta):
+        fields: ClassVar = [*IncidentDetailSerializer.Meta.fields, "excerpt"]
 
 
 class ReasonSerializer(serializers.Serializer[Any]):

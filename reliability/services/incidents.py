@@ -167,8 +167,9 @@ def _get(incident_id: int) -> Incident:
 
 def _written(text: str, field: str) -> str:
     text = text.replace("\r\n", "\n").strip()
-    if not text or len(text) > MAX_NOTE or "\0" in text:
-        message = f"Write 1 to {MAX_NOTE} characters."
+    is_storable = text.replace("\n", "").replace("\t", "").isprintable()
+    if not 0 < len(text) <= MAX_NOTE or not is_storable:
+        message = f"Write 1 to {MAX_NOTE} printable characters."
         raise InvalidInputError(message, errors={field: [message]})
     return text
 

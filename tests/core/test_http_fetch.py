@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import gzip
+import random
 import zlib
 
 import pytest
@@ -97,11 +98,40 @@ def test_nobody_listening_is_a_connect_failure():
     assert (caught.value.failure, caught.value.detail) == (Failure.CONNECT, "Connection refused")
 
 
-def test_a_name_that_does_not_exist_is_a_dns_failure():
+@pytest.mark.parametrize("host", ["does-not-exist.invalid", "a..b", "a" * 64 + ".example", "a,b"])
+def test_a_name_that_cannot_be_found_is_a_dns_failure(host):
     with pytest.raises(FetchError) as caught:
-        asyncio.run(ask("http://does-not-exist.invalid/"))
+        asyncio.run(ask(f"http://{host}/"))
 
     assert caught.value.failure is Failure.DNS
+    assert "Errno" not in caught.value.detail
+
+
+def test_whatever_a_server_sends_is_an_answer_or_a_failure():
+    chance = random.Random(5)  # noqa: S311  # the same bytes in every run
+    whole = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello"
+
+    async def send(reader, writer):
+        sent = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(sent))
+            sent[place : place + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
+        writer.write(bytes(sent))
+        await writer.drain()
+
+    async def scenario():
+        outcomes = set()
+        async with serving_raw(send) as base, session(Policy.MONITOR) as client:
+            for _ in range(300):
+                try:
+                    answer = await fetch(client, OutgoingRequest(base, timeout_seconds=5))
+                except FetchError as error:
+                    outcomes.add(error.failure)
+                else:
+                    outcomes.add(answer.status == 200)
+        return outcomes
+
+    assert asyncio.run(scenario()) >= {True, Failure.PROTOCOL}
 
 
 def test_a_server_that_never_answers_ends_with_the_timeout():

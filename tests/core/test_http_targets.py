@@ -20,6 +20,8 @@ from core.targets import InvalidTargetError, RefusedTargetError, check_url
         "http://@example.org/",
         "http://example.org\\@169.254.169.254/",
         "http://example.org/\x00",
+        "http://example.org/\ud800",
+        "http://example.org/\u202e",
         "http://example.org/\r\nHost: other",
         "http://exa mple.org/",
         "http://example.org:0/",

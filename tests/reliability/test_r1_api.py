@@ -4,7 +4,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.models import AuditRecord
 from core.rest.errors import MEDIA_TYPE
-from reliability.models import Check, Incident, Service
+from reliability.models import Check, Incident, Sample, Service
 
 pytestmark = pytest.mark.django_db
 
@@ -193,8 +193,36 @@ def test_an_incident_is_read_with_its_timeline_and_acknowledged(engineer, make_c
     assert (answer.status_code, answer.data["state"]) == (200, "acknowledged")
     assert answer.data["owner"] == "person1"
     assert [row["kind"] for row in answer.data["events"]] == ["opened", "acknowledged"]
-    assert answer.data["excerpt"] == "<h1>Sorry</h1> password=[masked]"
     assert engineer.post(f"/api/incidents/{incident.pk}/acknowledge/").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("role", "is_shown"),
+    [("admin", True), ("operator", True), ("engineer", False), ("auditor", False)],
+)
+def test_what_a_target_answered_is_for_operators(
+    api, console, make_user, make_check, see, role, is_shown
+):
+    see(make_check(), False, False)
+    user = make_user(role=role)
+    api.force_authenticate(user)
+    incident, sample = Incident.objects.get(), Sample.objects.first()
+
+    answer = api.get(f"/api/incidents/{incident.pk}/")
+    pages = [
+        console(user).get(f"/admin/reliability/incident/{incident.pk}/change/"),
+        console(user).get(f"/admin/reliability/sample/{sample.pk}/change/"),
+    ]
+
+    assert ("excerpt" in answer.data) is is_shown
+    assert [b"Sorry" in page.content for page in pages] == [is_shown, is_shown]
+
+
+@pytest.mark.parametrize("query", [{"owner": "a\0b"}, {"environment": "a\nb"}])
+def test_a_filter_that_no_column_can_hold_is_refused(engineer, query):
+    answer = engineer.get("/api/services/", query)
+
+    assert (answer.status_code, list(answer.data["errors"])) == (400, list(query))
 
 
 def test_notes_and_resolving_need_text(api, make_user, make_check, see):

@@ -133,7 +133,7 @@ def test_recovery_after_resolving_by_hand_tells_nothing_more(incident, operator,
     assert (len(timeline()), len(alerts())) == (2, 2)
 
 
-@pytest.mark.parametrize("text", ["", "  ", "x" * 4001, "a\0b"])
+@pytest.mark.parametrize("text", ["", "  ", "x" * 4001, "a\0b", "a\ud800"])
 def test_a_note_must_say_something_storable(incident, operator, text):
     with pytest.raises(InvalidInputError):
         incidents.add_note(actor=operator, incident_id=incident.pk, text=text)
