@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django.http import HttpResponseRedirect
@@ -21,7 +22,7 @@ class PasswordChangeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Redirect console pages; the API answers for itself."""
-        if request.path.startswith(reverse("admin:index")) and getattr(
+        if request.path.startswith(self._index) and getattr(
             request.user, "must_change_password", False
         ):
             allowed = {
@@ -32,3 +33,8 @@ class PasswordChangeMiddleware:
             if request.path not in allowed:
                 return HttpResponseRedirect(reverse("admin:password_change"))
         return self._get_response(request)
+
+    @cached_property
+    def _index(self) -> str:
+        # Looked up once: every request asks for it.
+        return reverse("admin:index")

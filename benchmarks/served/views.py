@@ -18,4 +18,4 @@ class HelloView(APIView):
         return Response({"hello": "world"})
 
 
-urlpatterns = [path("api/hello", HelloView.as_view()), path("", include("opsplatform.urls"))]
+urlpatterns = [path("api/hello/", HelloView.as_view()), path("", include("opsplatform.urls"))]

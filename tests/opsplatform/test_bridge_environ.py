@@ -80,6 +80,12 @@ def test_a_chunked_body_has_a_length():
     assert "HTTP_TRANSFER_ENCODING" not in environ
 
 
+def test_without_length_and_chunks_there_is_no_body():
+    environ = seen(scope("GET"), b"not a part of this request")
+
+    assert (environ["CONTENT_LENGTH"], environ["body"]) == ("0", b"")
+
+
 def test_content_type_and_length_have_no_prefix():
     headers = [(b"Content-Type", b"text/plain"), (b"Content-Length", b"3")]
 
@@ -186,7 +192,8 @@ def test_every_request_is_valid_wsgi(method, headers, parts, path):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [read]
 
-    answer = asyncio.run(ask(make_bridge(application), scope(method, f"/{path}", headers), *parts))
+    request = scope(method, f"/{path}", [*headers, (b"transfer-encoding", b"chunked")])
+    answer = asyncio.run(ask(make_bridge(application), request, *parts))
 
     assert (answer.status, answer.body, answer.complete) == (200, b"".join(parts), True)
 
