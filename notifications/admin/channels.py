@@ -31,11 +31,9 @@ class ChannelAdmin(SettingsAdmin[Channel]):
     list_filter = ["kind", "enabled"]
     actions = ["send_test", "rotate_secrets"]
     change_form_template = "admin/notifications/channel/change_form.html"
+    settings = ["name", "enabled", "timeout_seconds", "max_parallel"]
     facts = ["kind", "target", "managed_by", "health", "disabled_reason", "fails"]
     times = ["open_until", "last_ok_at", "last_error"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
-        return super().get_queryset(request).defer("config")
 
     def get_form(
         self,
@@ -46,18 +44,18 @@ class ChannelAdmin(SettingsAdmin[Channel]):
     ) -> type[ModelForm[Channel]]:
         kind = obj.kind if obj is not None else request.GET.get("kind", "")
         kwargs["form"] = FORMS.get(kind, ChannelForm)
-        # Fields of the form that the model does not have would be refused here.
-        kwargs["fields"] = None
+        # Named here, since the form's own fields are none of the model's.
+        kwargs["fields"] = self.settings
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
         kind = obj.kind if obj is not None else request.GET.get("kind", "")
-        settings = ["name", "enabled", "timeout_seconds", "max_parallel"]
         if obj is None:
-            return [FORMS[kind].private_field, *settings]
+            return [FORMS[kind].private_field, *self.settings]
+        shown = self.settings + self.facts + self.times
         if self.has_change_permission(request, obj):
-            settings.insert(0, FORMS[kind].private_field)
-        return settings + self.facts + self.times
+            return [FORMS[kind].private_field, *shown]
+        return shown
 
     def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> list[str]:
         return self.facts + self.times
@@ -108,12 +106,7 @@ class ChannelAdmin(SettingsAdmin[Channel]):
         self, request: HttpRequest, obj: Channel, form: ModelForm[Channel], change: bool
     ) -> None:
         data = form.cleaned_data
-        settings = {
-            "name": data["name"],
-            "enabled": data["enabled"],
-            "timeout_seconds": data["timeout_seconds"],
-            "max_parallel": data["max_parallel"],
-        }
+        settings = {name: data[name] for name in self.settings}
         config = form.config() if isinstance(form, ChannelForm) else None
         actor = actor_of(request)
         if change:

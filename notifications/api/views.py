@@ -102,7 +102,7 @@ class ChannelViewSet(
 ):
     """Channels; `config` is write-only."""
 
-    queryset = Channel.objects.defer("config")
+    queryset = Channel.objects.all()
     serializer_class = ChannelSerializer
     lookup_value_regex = "[0-9a-f-]{36}"
     capabilities: ClassVar = {

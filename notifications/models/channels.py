@@ -10,6 +10,17 @@ from django.utils import timezone
 from core.fields import SealedJSONField
 
 
+class ChannelManager(models.Manager["Channel"]):
+    """Leaves the sealed settings closed until somebody asks a channel for them.
+
+    Lists need no key, and one broken seal does not hide the channels beside it.
+    """
+
+    def get_queryset(self) -> models.QuerySet["Channel"]:
+        """Return channels without their settings."""
+        return super().get_queryset().defer("config")
+
+
 class Channel(models.Model):
     """One way to reach people.
 
@@ -68,6 +79,8 @@ class Channel(models.Model):
     last_ok_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.CharField(max_length=300, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ChannelManager()
 
     class Meta:
         ordering = ["name"]

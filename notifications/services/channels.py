@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit.services import changes, record
+from core.crypto import UnsealError
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from core.http import Allow, InvalidTargetError, Policy, RefusedTargetError, check_url
 from notifications.engine.email import HeaderRefusedError, parse_address
@@ -96,7 +97,8 @@ def update(
     before = shown(channel)
     if config is not None:
         private = usable_config(kind=channel.kind, config=config)
-        channel.config = {**channel.config, **private}
+        is_signed = channel.kind == Channel.Kind.WEBHOOK
+        channel.config = {**_opened(channel), **private} if is_signed else private
         channel.target = shown_target(private)
     if channel.enabled and not enabled:
         channel.disabled_reason = _by_hand(actor)
@@ -129,12 +131,13 @@ def rotate_secret(*, actor: Actor, channel_id: UUID) -> str:
     if channel.kind != Channel.Kind.WEBHOOK:
         message = "Only webhooks are signed."
         raise InvalidTransitionError(message)
+    present = _opened(channel)
     secret = new_secret()
     until = timezone.now() + OVERLAP
     channel.config = {
-        **channel.config,
+        **present,
         "secret": secret,
-        "previous": {"secret": channel.config["secret"], "until": until.isoformat()},
+        "previous": {"secret": present["secret"], "until": until.isoformat()},
     }
     revise(channel)
     record(
@@ -240,6 +243,17 @@ def _editable(channel_id: UUID) -> Channel:
     return channel
 
 
+def _opened(channel: Channel) -> dict[str, Any]:
+    try:
+        return dict(channel.config)
+    except UnsealError:
+        message = (
+            "The keyring cannot open the signing secret of this channel; "
+            "delete the channel and add it again."
+        )
+        raise InvalidTransitionError(message) from None
+
+
 def revise(channel: Channel) -> None:
     """Save a changed channel as good as new; senders that are at work take notice."""
     channel.fails = 0
@@ -251,7 +265,7 @@ def revise(channel: Channel) -> None:
 
 def _save(channel: Channel, *, force_insert: bool = False) -> None:
     try:
-        channel.full_clean(validate_unique=False, validate_constraints=False)
+        channel.clean_fields(exclude={"config"})
     except ValidationError as error:
         raise InvalidInputError(_UNUSABLE, errors=error.message_dict) from None
     try:

@@ -63,7 +63,7 @@ def _sync(kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | None) -
         )
         config = dict(wanted or {})
     with transaction.atomic():
-        channel = Channel.objects.select_for_update().defer("config").filter(name=variable).first()
+        channel = Channel.objects.select_for_update().filter(name=variable).first()
         if channel is None and config is not None:
             _create(kind, variable, config)
         elif channel is not None and config is None:

@@ -70,7 +70,7 @@ def _route_batch(held: Held) -> int:
 
 def _default_route() -> list[tuple[Channel, str]]:
     """Return every enabled channel with each of its recipients."""
-    channels = Channel.objects.filter(enabled=True).defer("config")
+    channels = Channel.objects.filter(enabled=True)
     return [(channel, person) for channel in channels for person in recipients_of(channel)]
 
 

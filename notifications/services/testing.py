@@ -79,7 +79,7 @@ def send_test(*, actor: Actor, channel_id: UUID) -> list[Answer]:
 @transaction.atomic
 def _begin(actor: Actor, channel_id: UUID) -> Claim:
     deadline = time.monotonic() + LEASE_SECONDS
-    channel = Channel.objects.filter(pk=channel_id).defer("config").first()
+    channel = Channel.objects.filter(pk=channel_id).first()
     if channel is None:
         message = "There is no such channel."
         raise NotFoundError(message)
