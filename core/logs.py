@@ -25,7 +25,13 @@ _COMPLAINT_SECONDS: Final = 10.0
 # A record without `extra` has exactly so many attributes; other formatters add two of their own.
 _BARE: Final = len(vars(logging.makeLogRecord({})))
 # Django adds the request itself, whose text is its path and query: the access log says it better.
-_LEFT_OUT: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request"}
+# uvicorn adds its message once more, for terminals with colours.
+_LEFT_OUT: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "request",
+    "color_message",
+}
 _LEVELS: Final = (
     (logging.CRITICAL, "CRITICAL"),
     (logging.ERROR, "ERROR"),

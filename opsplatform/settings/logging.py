@@ -67,5 +67,10 @@ LOGGING: dict[str, Any] = {
         "django.server": {"handlers": [], "level": "NOTSET", "propagate": True},
         # Every answer has its line in the access log; this one adds why a view failed.
         "django.request": {"filters": ["exceptions"]},
+        # Any stranger can send a wrong Host, and each would leave a traceback here.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # Sent and received are said again when a task has ended, with its time.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
     },
 }

@@ -122,22 +122,21 @@ def test_only_changes_are_logged(clock, caplog):
     ]
 
 
-def test_a_drill_copy_is_judged_by_less():
-    assert [probe.name for probe in readiness.ALWAYS] == ["database", "migrations", "disk"]
-    assert [probe.name for probe in readiness.UNLESS_DRILL] == [
-        "broker",
-        "worker",
-        "daemon",
-        "beat",
-    ]
+@pytest.mark.parametrize(
+    ("mode", "names"),
+    [
+        ("drill", ["database", "migrations", "disk"]),
+        ("normal", ["database", "migrations", "disk", "broker", "worker", "daemon", "beat"]),
+    ],
+)
+def test_a_drill_copy_is_judged_by_less(mode, names):
+    assert [probe.name for probe in readiness.probes(mode)] == names
 
 
 @pytest.fixture
 def fresh(monkeypatch):
     """Let the route look anew."""
-    monkeypatch.setattr(
-        readiness, "check", ReadinessCheck((*readiness.ALWAYS, *readiness.UNLESS_DRILL))
-    )
+    monkeypatch.setattr(readiness, "check", ReadinessCheck(readiness.probes("normal")))
 
 
 def live(*kinds):
