@@ -20,8 +20,8 @@ class LogFile:
     """A log file that several processes append to.
 
     Each line is one `write` to a descriptor opened with O_APPEND. The kernel puts it behind all
-    others, undivided, so no lock is needed, nothing waits in a buffer when a process is killed,
-    and a fork copies nothing that could be held. This holds for local disks, not for NFS.
+    others, undivided, so writers need no lock, nothing waits in a buffer when a process is killed,
+    and a fork copies no state that matters. This holds for local disks, not for NFS.
 
     Whoever first sees that the file is full, or from an earlier day (UTC), renames it to
     `<stem>-<time of its first line>-<n><suffix>`; the others follow within a second.

@@ -81,10 +81,6 @@ class FileHandler(logging.Handler):
         self._complained_at = -_COMPLAINT_SECONDS
         self._file = LogFile(Path(path), max_bytes=max_bytes, complain=self._complain)
 
-    def createLock(self) -> None:  # noqa: N802  # the name that logging calls
-        """Have no lock: one write per line needs none, and a fork cannot copy it held."""
-        self.lock = None
-
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""
         line = b""
@@ -115,10 +111,6 @@ class ConsoleHandler(logging.Handler):
     def __init__(self, style: str, *, level: int | str = 0) -> None:
         super().__init__(level)
         self._encode = encode if style == "json" else _as_text
-
-    def createLock(self) -> None:  # noqa: N802  # the name that logging calls
-        """Have no lock, as the file's handler."""
-        self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; a console that is gone loses it."""

@@ -78,24 +78,15 @@ class Bridge:
             chunked="HTTP_TRANSFER_ENCODING" in fields,
             expects_continue="HTTP_EXPECT" in fields,
         )
-        listener: asyncio.Task[None] | None = None
-        try:
-            waited = await self.pool.enter()
-        except BaseException:
-            body.close()
-            raise
         exchange = Exchange(self._application, send, pool=self.pool)
-        if waited:
-            # Given one turn of the loop, the listener knows whether the client is still there.
-            listener = asyncio.create_task(_listen(exchange, receive))
-            await asyncio.sleep(0)
-            if exchange.client_is_gone:
-                body.close()
-                self.pool.leave()
-                raise ClientGoneError
         environ = build_environ(
             scope, fields, body=body, length=length, client_gone=exchange.client_gone
         )
+        try:
+            listener = await self._enter(exchange, receive)
+        except BaseException:
+            body.close()
+            raise
         self.pool.run(lambda: exchange.work(environ))
         try:
             await _finished(exchange, receive, listener)
@@ -108,6 +99,24 @@ class Bridge:
             message = "An unexpected error; its request id is in the log."
             raise RefusedError(500, message) from error
         await exchange.deliver()
+
+    async def _enter(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None] | None:
+        """Take a thread; raise ClientGoneError if the client has left the line meanwhile."""
+        if not await self.pool.enter():
+            return None
+        listener = asyncio.create_task(_listen(exchange, receive))
+        gone = True
+        try:
+            # After one turn of the loop, the listener knows whether the client is still there.
+            await asyncio.sleep(0)
+            gone = exchange.client_is_gone
+        finally:
+            if gone:
+                listener.cancel()
+                self.pool.leave()
+        if gone:
+            raise ClientGoneError
+        return listener
 
     async def _refuse(self, scope: Scope, send: Send, refusal: RefusedError) -> None:
         carried = {

@@ -50,7 +50,9 @@ async def read_body(
     """Return a body as a file at its beginning, and its length.
 
     Raise RefusedError for one that is too large (413), too slow (408) or of another length than
-    it declares (400), ClientGoneError if the client leaves. The first megabyte stays in memory.
+    it declares (400), or that the disk does not take (503); ClientGoneError if the client leaves.
+    The first megabyte stays in memory.
+
     A client that expects `100 Continue` is refused before it sends anything.
     """
     if declared is None and not chunked:
@@ -68,6 +70,9 @@ async def read_body(
         body.close()
         message = f"No byte of the body came for {silence_seconds:g} seconds."
         raise RefusedError(408, message) from None
+    except OSError as error:
+        body.close()
+        raise RefusedError(503, "The server cannot store the body.") from error
     except BaseException:
         body.close()
         raise

@@ -109,6 +109,20 @@ def test_a_large_body_goes_to_a_file(monkeypatch):
     assert asyncio.run(run()) == (True, b"x" * 8 + b"y" * 8)
 
 
+def test_a_body_that_the_disk_does_not_take_is_refused(monkeypatch, caplog):
+    def refuse(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(body_module, "_MEMORY_BYTES", 10)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+
+    answer = asyncio.run(ask(make_bridge(echo), scope("POST"), b"x" * 11))
+
+    assert answer.status == 503
+    assert b"No space" not in answer.body
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
 def test_what_is_too_large_is_read_only_so_far():
     taken = []
 
