@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import uvloop
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from core import leases, tracing
 from core.leases import LeaseLostError
@@ -138,7 +138,14 @@ class _Runner:
     async def _renew(self, loop: Loop, held: Held) -> None:
         while True:
             await asyncio.sleep(loop.lease_seconds / 3)
-            if not await in_thread(leases.renew, held, seconds=loop.lease_seconds):
+            try:
+                is_ours = await in_thread(leases.renew, held, seconds=loop.lease_seconds)
+            except (OperationalError, InterfaceError) as error:
+                # Nobody else can take the lease from a database that is away; if this process is
+                # cut off alone, the fence refuses what it writes. A loop keeps its memory.
+                logger.warning("The lease %s could not be renewed: %s", loop.name, error)
+                continue
+            if not is_ours:
                 message = f"The lease {loop.name} was taken over."
                 raise LeaseLostError(message)
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.loops import Loop
-from reliability.services.probes import LEASE, LEASE_SECONDS, ProbeLoop
+from reliability.services.probes import LEASE, LEASE_SECONDS, ProbeLoop, stand_in
 
 LOOPS: Final = (
     Loop(
@@ -11,6 +11,7 @@ LOOPS: Final = (
         period_seconds=1,
         lease_seconds=LEASE_SECONDS,
         start=ProbeLoop,
+        stand_in=stand_in,
         why="Probes every check on its beat and stores the results each second.",
     ),
 )

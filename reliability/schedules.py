@@ -7,7 +7,8 @@ from core.periodic import PeriodicJob
 PERIODIC_JOBS: Final = (
     PeriodicJob(
         name="Uptime checks",
-        task="reliability.check_uptime",
+        task="core.run_loop_slice",
+        kwargs={"loop": "reliability.probes"},
         cron="* * * * *",
         expires_seconds=60,
         why="Stands in for the daemon: probes what is overdue while no daemon does.",

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from reliability.services import probes, uptime_tests
+from reliability.services import uptime_tests
 
 
 @shared_task(
@@ -11,9 +11,3 @@ from reliability.services import probes, uptime_tests
 def run_uptime_test(*, job_id: str) -> bool:
     """Run the checks of a requested test."""
     return uptime_tests.perform(job_id=job_id)
-
-
-@shared_task(name="reliability.check_uptime", soft_time_limit=540, time_limit=600)
-def check_uptime() -> int:
-    """Stand in for the daemon's probe loop."""
-    return probes.stand_in()

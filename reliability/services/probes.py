@@ -67,6 +67,7 @@ class ProbeLoop:
         self._alive_until = 0.0
         self._refresh_at = 0.0
         self._is_first_read = True
+        self._is_away = False
 
     async def __call__(self, held: Held) -> None:
         """Run one slice."""
@@ -80,7 +81,9 @@ class ProbeLoop:
                 self._refresh_at = now + REFRESH_SECONDS
             await self._flush(self._prober, held)
         except _AWAY as error:
-            logger.warning("The database is away; results wait: %s", error)
+            self._tell_away(error)
+        else:
+            self._tell_away(None)
         if self._probing is not None and self._probing.done():
             # A defect ends this slice, so that the daemon logs it and begins anew.
             self._probing.result()
@@ -99,6 +102,14 @@ class ProbeLoop:
             await asyncio.gather(self._probing, return_exceptions=True)
         if prober is not None:
             await prober.close()
+
+    def _tell_away(self, error: Exception | None) -> None:
+        """Log the change, not each second of it."""
+        if error is not None and not self._is_away:
+            logger.warning("The database is away; results wait: %s", error)
+        elif error is None and self._is_away:
+            logger.warning("The database is back; what waited was stored.")
+        self._is_away = error is not None
 
     async def _probe(self, prober: Prober) -> None:
         while (now := time.monotonic()) < self._alive_until:
@@ -143,28 +154,22 @@ def _store(batch: Batch, held: Held) -> set[int]:
         return batch.check_ids
 
 
-def stand_in() -> int:
-    """Probe once what is overdue, if nobody holds the loop's lease; return how many checks.
+async def stand_in(held: Held) -> None:
+    """Probe once what is overdue: what beat's tick does while no daemon runs.
 
-    Beat's stand-in for the daemon. Strikes move as usual; retries come with the next tick.
+    Strikes move as usual; retries come with the next tick.
     """
-    held = leases.acquire(name=LEASE, seconds=LEASE_SECONDS)
-    if held is None:
-        return 0
-    try:
-        watches = [watch for watch in selectors.watches(selectors.versions()) if _is_due(*watch)]
-        found = asyncio.run(_probe_all([target for target, _ in watches], held))
-        batch = _decided(watches, found)
-        for part in batch.parts(most_checks=_CHECKS_AT_ONCE, most_flips=_FLIPS_AT_ONCE):
-            _store(part, held)
-    finally:
-        leases.release(held)
-    return len(watches)
+    stored = await in_thread(selectors.versions)
+    found = await in_thread(selectors.watches, stored)
+    watches = [watch for watch in found if _is_due(*watch)]
+    batch = _decided(watches, await _probe_all([target for target, _ in watches], held))
+    for part in batch.parts(most_checks=_CHECKS_AT_ONCE, most_flips=_FLIPS_AT_ONCE):
+        await in_thread(_store, part, held)
 
 
 async def _probe_all(targets: list[Target], held: Held) -> list[Result]:
     async with open_session() as client:
-        probing = asyncio.ensure_future(probe_once(client, targets, limit=concurrency()))
+        probing = asyncio.create_task(probe_once(client, targets, limit=concurrency()))
         while not probing.done():
             await asyncio.wait({probing}, timeout=LEASE_SECONDS / 3)
             if not probing.done():

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from core import leases
 from core.leases import LeaseLostError
-from core.loops import in_thread
+from core.loops import in_thread, run_once
 from notifications.models import Event
+from reliability.loops import LOOPS
 from reliability.models import Check, CheckState, Incident, Sample, StateSegment
 from reliability.services import catalogue, probes, results
 from reliability.services.probes import LEASE, ProbeLoop
@@ -130,7 +131,9 @@ def test_a_check_switched_off_is_asked_no_more(check, aim, held, operator):
     assert CheckState.objects.get().state == "unknown"
 
 
-def test_what_was_found_while_the_database_was_away_is_stored_later(check, aim, held, monkeypatch):
+def test_what_was_found_while_the_database_was_away_is_stored_later(
+    check, aim, held, monkeypatch, caplog
+):
     site = Site(status=500)
     store, calls = results.store, []
 
@@ -152,6 +155,11 @@ def test_what_was_found_while_the_database_was_away_is_stored_later(check, aim, 
     assert len(calls) >= 5
     assert Incident.objects.get().state == "triggered"
     assert Sample.objects.count() >= 2
+    told = [record.getMessage() for record in caplog.records if "database is" in record.msg]
+    assert told == [
+        "The database is away; results wait: the database is away",
+        "The database is back; what waited was stored.",
+    ]
 
 
 def test_a_database_that_is_away_at_the_start_delays_the_start(check, aim, held, monkeypatch):
@@ -253,12 +261,12 @@ def test_the_stand_in_probes_what_is_overdue_and_moves_the_strikes(make_check, a
 
     async def scenario(_loop, base):
         await in_thread(aim, due, base)
-        assert await in_thread(probes.stand_in) == 1
+        assert await run_once(LOOPS[0])
         await in_thread(
             CheckState.objects.filter(pk=due.pk).update,
             last_at=timezone.now() - timedelta(seconds=61),
         )
-        assert await in_thread(probes.stand_in) == 1
+        assert await run_once(LOOPS[0])
 
     run(scenario, site)
 
@@ -268,7 +276,7 @@ def test_the_stand_in_probes_what_is_overdue_and_moves_the_strikes(make_check, a
 
 
 def test_the_stand_in_leaves_the_work_to_whoever_holds_the_lease(check, held):
-    assert probes.stand_in() == 0
+    assert asyncio.run(run_once(LOOPS[0])) is False
     assert Sample.objects.count() == 0
 
 
