@@ -75,8 +75,9 @@ def ask_for_signal_on_parents_death(parent: int) -> None:
 def fork(name: str, run: Callable[[], None], lifeline: Lifeline, private: Iterable[int]) -> Child:
     """Start `run` in a process of its own group; it ends with it.
 
-    `private` are the supervisor's own descriptors: its lock must not outlive it in a child. The supervisor has loaded all code and has neither threads nor database connections, so a fork
-    is safe, quick, and shares memory with its siblings.
+    `private` are the supervisor's own descriptors: its lock must not outlive it in a child. The
+    supervisor has loaded all code and has neither threads nor database connections, so a fork is
+    safe, quick, and shares memory with its siblings.
     """
     parent = os.getpid()
     read_end, write_end = os.pipe()
