@@ -16,6 +16,7 @@ from core.models import Process
 from core.processes import Reporter
 from core.runner import run_loops
 from opsplatform.beat import LeasedScheduler
+from opsplatform.bridge.protocol import GuardedProtocol
 from opsplatform.celery import app
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run_web(sockets: list[socket.socket]) -> None:
         proxy_headers=False,
         lifespan="on",
         loop="uvloop",
-        http="httptools",
+        http=GuardedProtocol,
         ws="none",
         timeout_graceful_shutdown=10,
     )
