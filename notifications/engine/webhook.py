@@ -1,12 +1,13 @@
 """The webhook channel: a signed POST of versioned JSON."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
+
+import orjson
 
 from core.http import (
     Failure,
@@ -60,7 +61,7 @@ def render(
     message: Message, *, key: str, config: WebhookConfig, timestamp: int, timeout_seconds: float
 ) -> OutgoingRequest:
     """Build the request; all attempts of one key have the same body."""
-    body = json.dumps(
+    body = orjson.dumps(
         {
             "version": BODY_VERSION,
             "id": key,
@@ -78,10 +79,8 @@ def render(
                 "sequence": message.seq,
                 "occurred_at": message.occurred_at,
             },
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode()
+        }
+    )
     return OutgoingRequest(
         url=config.url,
         method="POST",

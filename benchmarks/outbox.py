@@ -1,0 +1,222 @@
+"""What one message costs from alert to receiver, on SQLite unless DATABASE_URL is set.
+
+The receiver is another process and answers every twentieth request with 503, so the figures hold
+retries too. The event loop is uvloop, as in the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+import uvloop
+
+from benchmarks.table import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from multiprocessing.connection import Connection
+
+_MESSAGES = 5_000
+_FAILING = 20
+_ROUNDS = 3
+_PARALLEL = 50
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno"
+
+
+def run() -> Iterator[Row]:
+    """Measure raising, routing and sending, then the list that people look at."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.test import override_settings
+
+    call_command("migrate", verbosity=0)
+    with _serving() as port, override_settings(OPS_OUTGOING_ALLOW=(f"127.0.0.1:{port}",)):
+        channel_id = _add_channel(port)
+        raising, routing, sending, rates, bare = [], [], [], [], []
+        for number in range(_ROUNDS):
+            raising.append(_raise_alerts(number))
+            routing.append(_route())
+            cpu, seconds = _dispatch(channel_id)
+            sending.append(cpu)
+            rates.append(_MESSAGES / seconds)
+            bare.append(_bare(port))
+    # The least of each: neighbours on the machine only ever add.
+    yield Row("raising an alert, CPU", min(raising), "ms", "limit 1 ms", 1)
+    yield Row("routing a message, CPU", min(routing), "ms", "limit 0.3 ms", 0.3)
+    yield Row("sending a message, CPU", min(sending), "ms", "goal 0.3 ms", 0.3)
+    yield Row("sending a message, CPU", min(sending), "ms", "bare aiohttp POST", min(bare))
+    yield Row("messages sent", max(rates), "/s", "limit 500/s", 500, higher_is_better=True)
+    yield Row("list of 1,000 messages", _list_messages(), "ms", "limit 10 ms", 10)
+
+
+class _Answers(asyncio.Protocol):
+    """The smallest receiver: an answer to each POST, over connections that stay."""
+
+    served = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._wanted = 0
+
+    def data_received(self, data: bytes) -> None:
+        if not self._wanted:
+            head, _, body = data.partition(b"\r\n\r\n")
+            length = head.lower().partition(b"content-length: ")[2]
+            self._wanted = int(length.partition(b"\r\n")[0]) - len(body)
+        else:
+            self._wanted -= len(data)
+        if not self._wanted:
+            _Answers.served += 1
+            self._transport.write(_OK if _Answers.served % _FAILING else _BUSY)
+
+
+def _serve(told: Connection) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(_Answers, "127.0.0.1", 0, backlog=1024)
+        told.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+@contextlib.contextmanager
+def _serving() -> Iterator[int]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    server = context.Process(target=_serve, args=[theirs], daemon=True)
+    server.start()
+    try:
+        yield ours.recv()
+    finally:
+        server.terminate()
+        server.join()
+
+
+def _add_channel(port: int) -> object:
+    from core.actors import SYSTEM
+    from notifications.services import channels
+
+    created = channels.create(
+        actor=SYSTEM,
+        kind="webhook",
+        name="Benchmark",
+        config={"url": f"http://127.0.0.1:{port}/hook"},
+        max_parallel=_PARALLEL,
+    )
+    return created.channel.pk
+
+
+def _raise_alerts(number: int) -> float:
+    """Return milliseconds of CPU per alert; a hundred share a transaction, as a flush of probes."""
+    from django.db import transaction
+
+    from core.actors import SYSTEM
+    from notifications.services.emit import emit
+
+    began = time.process_time()
+    for start in range(0, _MESSAGES, 100):
+        with transaction.atomic():
+            for key in range(start, start + 100):
+                emit(
+                    actor=SYSTEM,
+                    kind="check.down",
+                    severity="critical",
+                    status="firing",
+                    dedup_key=f"check:{key}",
+                    transition_seq=number,
+                    title="shop is down",
+                    body="HTTP 500 after 12 ms",
+                    service="shop",
+                    links={"Incident": "https://ops.example.com/incidents/1"},
+                )
+    return (time.process_time() - began) * 1000 / _MESSAGES
+
+
+def _route() -> float:
+    from core import leases
+    from notifications.services.routing import route
+
+    held = leases.acquire(name="notifications.route", seconds=600)
+    assert held is not None
+    began = time.process_time()
+    assert route(held) == _MESSAGES
+    spent = (time.process_time() - began) * 1000 / _MESSAGES
+    leases.release(held)
+    return spent
+
+
+def _dispatch(channel_id: object) -> tuple[float, float]:
+    from django.utils import timezone
+
+    from core.loops import in_thread
+    from notifications.models import Notification
+    from notifications.services.dispatch import Dispatcher
+
+    def waiting() -> int:
+        rows = Notification.objects.pending().filter(channel=channel_id)
+        rows.update(next_at=timezone.now())
+        return rows.count()
+
+    async def main() -> None:
+        dispatcher = Dispatcher()
+        # Retries need not wait here, so that every message is sent within the measurement.
+        while await in_thread(waiting):
+            await dispatcher()
+            await dispatcher.drain()
+        await dispatcher.close()
+
+    return _measured(main, _MESSAGES)
+
+
+def _bare(port: int) -> float:
+    """Return milliseconds of CPU for one POST of the same size without any of ours."""
+
+    async def main() -> None:
+        slots = asyncio.Semaphore(_PARALLEL)
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as client:
+
+            async def post() -> None:
+                async with slots, client.post(f"http://127.0.0.1:{port}/", data=b"x" * 600) as got:
+                    await got.read()
+
+            await asyncio.gather(*(post() for _ in range(_MESSAGES)))
+
+    return _measured(main, _MESSAGES)[0]
+
+
+def _measured(
+    main: Callable[[], Coroutine[object, object, None]], count: int
+) -> tuple[float, float]:
+    cpu, began = time.process_time(), time.perf_counter()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as event_loop:
+        event_loop.run(main())
+    return (time.process_time() - cpu) * 1000 / count, time.perf_counter() - began
+
+
+def _list_messages() -> float:
+    """Return milliseconds in the database for the rows of a list, as the API reads them."""
+    from django.db import connection
+
+    from notifications.api.views import NotificationViewSet
+
+    rows = NotificationViewSet.queryset.select_related(None).defer("payload")
+    sql, params = rows.order_by("-id")[:1_000].query.sql_with_params()
+    spent = []
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            assert len(cursor.fetchall()) == 1_000
+        spent.append((time.perf_counter() - began) * 1000)
+    return min(spent)
