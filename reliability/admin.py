@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -276,15 +276,12 @@ class CheckAdmin(SettingsAdmin[Check]):
     def save_service(
         self, request: HttpRequest, obj: Check, form: forms.ModelForm[Check], change: bool
     ) -> None:
-        if not isinstance(form, CheckForm):
-            raise TypeError
+        settings = cast("CheckForm", form).settings()
         if change:
-            catalogue.update_check(actor=actor_of(request), check_id=obj.pk, **form.settings())
+            catalogue.update_check(actor=actor_of(request), check_id=obj.pk, **settings)
             return
         service = form.cleaned_data["service"]
-        created = catalogue.create_check(
-            actor=actor_of(request), service_id=service.pk, **form.settings()
-        )
+        created = catalogue.create_check(actor=actor_of(request), service_id=service.pk, **settings)
         obj.pk = created.pk
 
     def get_deleted_objects(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
@@ -87,7 +87,7 @@ class ServiceViewSet(ModelViewSet[Service]):
     def perform_update(self, serializer: BaseSerializer[Service]) -> None:
         catalogue.update_service(
             actor=actor_of(self.request),
-            service_id=_pk(serializer),
+            service_id=int(self.kwargs["pk"]),
             **serializer.validated_data,
         )
         serializer.instance = self.get_object()
@@ -126,7 +126,9 @@ class CheckViewSet(ModelViewSet[Check]):
     def perform_update(self, serializer: BaseSerializer[Check]) -> None:
         data = dict(serializer.validated_data)
         data.pop("service", None)
-        catalogue.update_check(actor=actor_of(self.request), check_id=_pk(serializer), **data)
+        catalogue.update_check(
+            actor=actor_of(self.request), check_id=int(self.kwargs["pk"]), **data
+        )
         serializer.instance = self.get_object()
 
     def perform_destroy(self, instance: Check) -> None:
@@ -242,14 +244,6 @@ class UptimeTestResultView(RetrieveAPIView[UptimeTest]):
     queryset = UptimeTest.objects.all()
     serializer_class = UptimeTestSerializer
     capabilities: ClassVar = {"GET": "reliability.view_uptimetest"}
-
-
-def _pk(serializer: BaseSerializer[Any]) -> int:
-    instance = serializer.instance
-    if instance is None:
-        message = "An update has an instance."
-        raise TypeError(message)
-    return int(instance.pk)
 
 
 def _texts_in_query(request: Request, *names: str) -> dict[str, str]:

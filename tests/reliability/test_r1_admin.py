@@ -110,6 +110,17 @@ def test_bad_input_is_told_beside_the_field(admin, make_service, field, value, t
     assert Check.objects.count() == 0
 
 
+def test_a_check_is_added_on_a_page_of_its_own(admin, make_service):
+    form = check_form(service=make_service().pk, new_headers='{"X-Key": "1"}', degraded_ms="500")
+
+    answer = admin.post("/admin/reliability/check/add/", form)
+
+    assert answer.status_code == 302
+    check = Check.objects.get()
+    assert (check.headers, check.degraded_ms, check.state.state) == ({"X-Key": "1"}, 500, "unknown")
+    assert AuditRecord.objects.filter(action="check.created").count() == 1
+
+
 def test_checks_are_changed_added_and_deleted_on_the_page_of_their_service(admin, make_check):
     kept = make_check("http://127.0.0.1:9/")
     gone = make_check("http://127.0.0.1:9/", service=kept.service)
