@@ -53,8 +53,8 @@ schema: $(DEV_STAMP)  ## write the OpenAPI description
 	$(MANAGE) spectacular --file docs/openapi.yaml --validate --fail-on-warn
 
 requirements: $(DEV_STAMP)  ## pin what requirements*.in ask for, with hashes
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -o requirements.txt requirements.in
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -o requirements-dev.txt requirements-dev.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make requirements" -o requirements.txt requirements.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make requirements" -o requirements-dev.txt requirements-dev.in
 
 clean:
 	rm -rf $(VENV) static-root .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -34,5 +34,5 @@ def test_no_page_names_a_missing_file():
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             if not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)} -> {target}")
+                broken += [f"{page.relative_to(ROOT)} -> {target}"]
     assert broken == []

@@ -1,6 +1,5 @@
 """The queue of files: nothing half-read, one taker, damage survived."""
 
-import os
 import threading
 
 import pytest
@@ -61,7 +60,7 @@ def test_a_folder_that_is_gone_raises_and_leaves_nothing(connection, tmp_path):
         channel.data_folder_out = str(tmp_path / "gone")
         with pytest.raises(ChannelError, match="cannot be written"):
             channel._put("celery", {"n": 1})
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_each_message_has_one_taker(connection, tmp_path):

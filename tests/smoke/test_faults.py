@@ -36,7 +36,7 @@ def _refused(tmp_path, **variables):
         made.launch()
         wait_until(made.ended, seconds=30, what="the refusal")
         time.sleep(0.1)
-        return made._process.returncode, "\n".join(made.lines), made.tree()
+        return made.wait(), "\n".join(made.lines), made.tree()
     finally:
         made.kill()
 
@@ -103,7 +103,7 @@ def test_a_start_after_a_kill_succeeds_and_keeps_the_admin(platform):
     first = running.password
     assert first
     os.kill(running.pid, signal.SIGKILL)
-    running._process.wait()
+    running.wait()
     running.password = ""
     running.start()
     assert running.password == ""

@@ -81,11 +81,23 @@ def test_up_down_told_up_told(platform, service, hook, mail):
         EMAIL_HOST="127.0.0.1",
         EMAIL_PORT=str(mail.port),
     )
-    running.manage("services", "add", service.url, "--name", "Shop", "--interval", "10")
+    running.manage(
+        "services",
+        "add",
+        service.url,
+        "--name",
+        "Shop",
+        "--interval",
+        "10",
+        "--timeout",
+        "2",
+        "--retry",
+        "2",
+    )
 
     def state():
-        states = {row["service"]: row["state"] for row in _rows(running, "/api/ops/uptime/")}
-        return states.get("Shop")
+        states = {row["service"]: row["status"] for row in _rows(running, "/api/ops/uptime/")}
+        return (states.get("Shop") or {}).get("state")
 
     wait_until(lambda: state() == "up", what="up")
     assert _rows(running, "/api/incidents/") == []
@@ -104,7 +116,7 @@ def test_up_down_told_up_told(platform, service, hook, mail):
     incident = _rows(running, "/api/incidents/")[0]
     assert incident["state"] == "resolved"
 
-    assert [event["status"] for event in _events(hook)] == ["firing", "resolved"]
+    assert [body["event"]["status"] for body in _events(hook)] == ["firing", "resolved"]
     assert all("Shop" in subject for subject in _subjects(mail))
     secret = running.manage("notifications_secret").stdout.split()[-1]
     import time

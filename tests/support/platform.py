@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pytest
 from django.conf import settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ def wait_until(condition, *, seconds=30.0, what="the condition"):
         if value := condition():
             return value
         time.sleep(0.05)
-    raise AssertionError(f"{what} did not come in {seconds:g} s")
+    pytest.fail(f"{what} did not come in {seconds:g} s")
 
 
 def free_port():
@@ -105,6 +106,10 @@ class Platform:
         """Tell whether the supervisor has ended."""
         return self._process.poll() is not None
 
+    def wait(self):
+        """Return the exit code once the supervisor has ended."""
+        return self._process.wait(timeout=30)
+
     def stop(self, number=signal.SIGTERM, *, seconds=30):
         """Signal the supervisor; return its exit code."""
         self._process.send_signal(number)
@@ -134,7 +139,7 @@ class Platform:
         return found
 
     def child(self, name):
-        """The process of that name, or None."""
+        """Return the process of that name, or None."""
         supervisor = psutil.Process(self.pid)
         for process in supervisor.children():
             try:
@@ -161,7 +166,7 @@ class Platform:
 
 
 def _servers():
-    """A database and a Redis number of its own, in the server profile."""
+    """Return a database and a Redis number of its own, in the server profile."""
     if not settings.REDIS_URL:
         return {}
     name = f"platform_{uuid.uuid4().hex}"
