@@ -24,5 +24,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "ChannelKindEnum": "notifications.models.Channel.Kind",
+        "IncidentStateEnum": "reliability.models.Incident.State",
+        "NotificationStateEnum": "notifications.models.Notification.State",
+    },
 }

@@ -114,7 +114,7 @@ def test_a_start_that_was_interrupted_is_completed_by_the_next(tmp_path):
     made = Platform(tmp_path / "data")
     try:
         made.launch()
-        wait_until(lambda: (tmp_path / "data" / "run" / "up.lock").exists(), what="the lock")
+        wait_until((tmp_path / "data" / "run" / "up.lock").exists, what="the lock")
         time.sleep(1.2)
         made.kill()
         made.start()
