@@ -20,6 +20,6 @@ def test_a_loop_keeps_its_memory_while_the_database_is_away(monkeypatch):
     monkeypatch.setattr(leases, "renew", renew)
     loop = Loop(name="test", period_seconds=1, lease_seconds=0.03, start=lambda: None, why="Test.")
     with pytest.raises(LeaseLostError):
-        asyncio.run(runner._Runner([loop])._renew(loop, Held("test", "me", 1)))  # noqa: SLF001  # no other way in
+        asyncio.run(runner._Runner([loop])._renew(loop, Held("test", "me", 1)))  # no other way in
 
     assert answers == []

@@ -92,7 +92,7 @@ def test_a_service_that_dies_and_comes_back_is_told_twice(check, aim, held):
         for status, state, seconds in [(500, "down", 5), (200, "up", 6)]:
             site.status = status
             await in_thread(touch, check, seconds)
-            loop._refresh_at = 0.0  # noqa: SLF001  # the test does not wait five seconds
+            loop._refresh_at = 0.0  # the test does not wait five seconds
             await slices(loop, held, state_is(state))
 
     run(scenario, site)
@@ -109,7 +109,7 @@ def test_a_check_added_while_the_loop_runs_is_probed_at_once(make_check, held):
     async def scenario(loop, base):
         await loop(held)
         await in_thread(make_check, base)
-        loop._refresh_at = 0.0  # noqa: SLF001  # the test does not wait five seconds
+        loop._refresh_at = 0.0  # the test does not wait five seconds
         await slices(loop, held, state_is("up"), seconds=3)
 
     run(scenario)
@@ -122,9 +122,9 @@ def test_a_check_switched_off_is_asked_no_more(check, aim, held, operator):
         await in_thread(aim, check, base)
         await slices(loop, held, state_is("up"))
         await in_thread(catalogue.update_check, actor=operator, check_id=check.pk, enabled=False)
-        loop._refresh_at = 0.0  # noqa: SLF001  # the test does not wait five seconds
+        loop._refresh_at = 0.0  # the test does not wait five seconds
         await loop(held)
-        assert not loop._prober.versions  # noqa: SLF001  # what the prober watches
+        assert not loop._prober.versions  # what the prober watches
 
     run(scenario, site)
 

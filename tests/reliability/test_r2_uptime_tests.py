@@ -134,7 +134,7 @@ def test_a_test_that_was_taken_away_stops_and_stores_nothing(
 def test_a_check_deleted_while_it_runs_is_left_out(make_check, operator, sent, site, monkeypatch):
     gone, kept = make_check(f"{site}/bad"), make_check(site)
     test = uptime_tests.request(actor=operator)
-    stored = uptime_tests._stored  # noqa: SLF001  # the moment between probe and storing
+    stored = uptime_tests._stored  # the moment between probe and storing
 
     def delete_first(found):
         catalogue.delete_check(actor=operator, check_id=gone.pk)

@@ -33,7 +33,6 @@ async def serving(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asy
 @contextlib.asynccontextmanager
 async def serving_raw(handler: RawHandler) -> AsyncIterator[str]:
     """Hand every connection to the handler after reading the request's headers."""
-
     conversations: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
