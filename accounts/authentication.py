@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from accounts.models import User
 
-_HEADERS: Final = ("X-Dash-Key", "X-Api-Key", "Authorization")
+# Read as WSGI names them: Django's `headers` would translate every header of every request.
+_DASHBOARD_KEY: Final = "HTTP_X_DASH_KEY"
+_CREDENTIALS: Final = (_DASHBOARD_KEY, "HTTP_X_API_KEY", "HTTP_AUTHORIZATION")
 _CHALLENGE: Final = "Bearer"
 _ONE_ONLY: Final = "Send one credential only."
 _AUDIT_SECONDS: Final = 60
@@ -43,9 +45,9 @@ class DashboardKeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[DashboardPrincipal, None] | None:
         """Return the principal, or None without the header; a wrong one never falls through."""
-        if sum(1 for name in _HEADERS if name in request.headers) > 1:
+        if sum(name in request.META for name in _CREDENTIALS) > 1:
             raise exceptions.ParseError(_ONE_ONLY)
-        given = request.headers.get("X-Dash-Key")
+        given: str | None = request.META.get(_DASHBOARD_KEY)
         if given is None:
             return None
         principal = find_dashboard_key(given)

@@ -1,4 +1,4 @@
-"""A web server to measure: `python -m benchmarks.served bare|platform|django`; tells its port."""
+"""A web server to measure: `python -m benchmarks.served bare|platform|django [one-core]`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def django() -> Any:  # noqa: ANN401
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Tell the port and serve until SIGTERM."""
+    if "one-core" in sys.argv:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     application = {"bare": bare, "platform": platform, "django": django}[sys.argv[1]]()
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
