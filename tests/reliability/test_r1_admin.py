@@ -3,6 +3,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit.models import AuditRecord
+from reliability.admin.display import BoundedPaginator
 from reliability.models import Check, Incident, Service, UptimeTest
 
 pytestmark = pytest.mark.django_db
@@ -206,6 +207,28 @@ def test_lists_cost_the_same_at_any_length(admin, make_check, see, page):
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+def test_a_check_leads_to_its_own_history(admin, make_check, see):
+    mine, other = make_check(), make_check(name="another")
+    for check in (mine, other):
+        see(check, False, False)
+
+    page = admin.get(f"/admin/reliability/check/{mine.pk}/change/").content.decode()
+
+    for kind in ["sample", "statesegment", "incident"]:
+        path = f"/admin/reliability/{kind}/?check_of__id__exact={mine.pk}"
+        assert path in page
+        listing = admin.get(path).content.decode()
+        assert "Service 1" in listing
+        assert "another" not in listing
+
+
+def test_a_list_of_millions_is_counted_to_a_limit(admin, make_check, see, monkeypatch):
+    monkeypatch.setattr(BoundedPaginator, "most", 2)
+    see(make_check(), True, True, True)
+
+    assert "2 samples" in admin.get("/admin/reliability/sample/").content.decode()
 
 
 def test_an_incident_is_acknowledged_from_the_list(admin, make_check, see):

@@ -1,0 +1,152 @@
+"""Checks in the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from django.contrib import admin, messages
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.timesince import timesince
+
+from accounts.actors import actor_of
+from core.adminbase import SettingsAdmin
+from reliability.admin.display import badge
+from reliability.admin.forms import CheckForm
+from reliability.models import Check
+from reliability.services import catalogue, uptime_tests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django import forms
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+
+_FIELDSETS: Final = (
+    (
+        "Request",
+        {
+            "fields": [
+                "method",
+                ("follow_redirects", "tls_verify"),
+                "new_headers",
+                "remove_headers",
+            ],
+            "classes": ["collapse"],
+        },
+    ),
+    (
+        "Rhythm",
+        {
+            "fields": [
+                ("interval_seconds", "timeout_seconds", "retry_interval_seconds"),
+                ("strikes_down", "strikes_up"),
+            ]
+        },
+    ),
+    ("What counts as good", {"fields": ["accept", "body_contains", "degraded_ms"]}),
+)
+
+
+@admin.register(Check)
+class CheckAdmin(SettingsAdmin[Check]):
+    """Every check with what it says now."""
+
+    form = CheckForm
+    list_display = ["title", "says", "since", "answer", "latency", "interval", "enabled"]
+    list_filter = ["state__state", "enabled", "service__environment", "service__tier"]
+    list_select_related = ["service", "state"]
+    search_fields = ["name", "url", "service__name"]
+    search_help_text = "Name, URL or service"
+    autocomplete_fields = ["service"]
+    readonly_fields = ["says", "since", "answer", "history"]
+    actions = ["run_now"]
+    empty_text = "No check yet. A check asks a URL again and again and tells when it fails."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Check]:
+        return super().get_queryset(request).defer("headers")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Check | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
+        now = (
+            [("Now", {"fields": [("says", "since"), "answer", "history"]})]
+            if obj is not None
+            else []
+        )
+        target = (None, {"fields": ["service", "name", "url", "enabled"]})
+        return [*now, target, *_FIELDSETS]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Check | None = None) -> list[str]:
+        return [*self.readonly_fields, "service"] if obj is not None else []
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("reliability.run_uptimetest")
+
+    @admin.display(description="Check", ordering="service__name")
+    def title(self, check: Check) -> str:
+        return str(check)
+
+    @admin.display(description="State", ordering="state__state")
+    def says(self, check: Check) -> str:
+        return badge(check.state.state if check.enabled else "off")
+
+    @admin.display(description="Since")
+    def since(self, check: Check) -> str:
+        return f"{timesince(check.state.since, depth=1)} ago"
+
+    @admin.display(description="Last answer")
+    def answer(self, check: Check) -> str:
+        state = check.state
+        if state.last_at is None:
+            return "none yet"
+        return state.last_detail or f"HTTP {state.last_code}"
+
+    @admin.display(description="History")
+    def history(self, check: Check) -> str:
+        pages = {"Results": "sample", "Standing": "statesegment", "Incidents": "incident"}
+        return format_html_join(
+            " · ",
+            '<a href="{}?check_of__id__exact={}">{}</a>',
+            (
+                (reverse(f"admin:reliability_{page}_changelist"), check.pk, title)
+                for title, page in pages.items()
+            ),
+        )
+
+    @admin.display(description="Latency")
+    def latency(self, check: Check) -> str:
+        return "" if check.state.last_ms is None else f"{check.state.last_ms:.0f} ms"
+
+    @admin.display(description="Interval", ordering="interval_seconds")
+    def interval(self, check: Check) -> str:
+        return f"{check.interval_seconds} s"
+
+    @admin.action(description="Run now (moves no strikes)", permissions=["run"])
+    def run_now(self, request: HttpRequest, queryset: QuerySet[Check]) -> None:
+        test = uptime_tests.request(
+            actor=actor_of(request), check_ids=list(queryset.values_list("pk", flat=True))
+        )
+        page = reverse("admin:reliability_uptimetest_change", args=[test.pk])
+        told = format_html('Asked for. <a href="{}">Results</a> come within seconds.', page)
+        self.message_user(request, told, messages.SUCCESS)
+
+    def save_service(
+        self, request: HttpRequest, obj: Check, form: forms.ModelForm[Check], change: bool
+    ) -> None:
+        settings = cast("CheckForm", form).settings()
+        if change:
+            catalogue.update_check(actor=actor_of(request), check_id=obj.pk, **settings)
+            return
+        service = form.cleaned_data["service"]
+        created = catalogue.create_check(actor=actor_of(request), service_id=service.pk, **settings)
+        obj.pk = created.pk
+
+    def get_deleted_objects(
+        self, objs: Iterable[Check], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Leave out the results, which may be millions."""
+        listed = [str(check) for check in objs]
+        return [*listed, ["with all results and history"]], {"checks": len(listed)}, set(), []
+
+    def delete_service(self, request: HttpRequest, obj: Check) -> None:
+        catalogue.delete_check(actor=actor_of(request), check_id=obj.pk)

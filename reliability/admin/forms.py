@@ -1,0 +1,41 @@
+"""The form of a check."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+
+from reliability.models import Check
+from reliability.models.fields import validate_headers
+from reliability.services import catalogue
+
+
+class CheckForm(forms.ModelForm[Check]):
+    """A check; its headers can be replaced or removed, never read."""
+
+    new_headers = forms.JSONField(
+        label="Headers",
+        required=False,
+        validators=[validate_headers],
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": '{"Authorization": "Bearer …"}'}),
+        help_text="Sent with each request; an object of names and values. Stored encrypted and "
+        "never shown again. Empty keeps what is stored.",
+    )
+    remove_headers = forms.BooleanField(required=False, help_text="Send no own headers any more.")
+
+    class Meta:
+        model = Check
+        fields: ClassVar = ["service", *catalogue.CHECK_FIELDS]
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the form asks the catalogue to set."""
+        data = dict(self.cleaned_data)
+        replaced, removed = data.pop("new_headers", None), data.pop("remove_headers", False)
+        # An inline shows some fields only, and brings the keys of its formset.
+        fields: dict[str, Any] = {
+            name: data[name] for name in catalogue.CHECK_FIELDS if name in data
+        }
+        if replaced or removed:
+            fields["headers"] = replaced or None
+        return fields

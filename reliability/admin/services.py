@@ -1,0 +1,120 @@
+"""The catalogue in the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.utils.html import format_html
+
+from accounts.actors import actor_of
+from core.adminbase import SettingsAdmin
+from reliability import selectors
+from reliability.admin.display import badge
+from reliability.admin.forms import CheckForm
+from reliability.models import Check, Service
+from reliability.services import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django import forms
+    from django.db.models import QuerySet
+    from django.forms.models import BaseModelFormSet
+    from django.http import HttpRequest
+
+
+class CheckInline(admin.StackedInline[Check, Service]):
+    """The checks of a service on its page."""
+
+    model = Check
+    form = CheckForm
+    fields = ["url", "name", "interval_seconds", "timeout_seconds", "strikes_down", "enabled"]
+    verbose_name_plural = "checks: fill in a URL to have it watched"
+
+    def get_extra(self, request: HttpRequest, obj: Service | None = None, **_: object) -> int:
+        return 1 if obj is None else 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Check]:
+        return super().get_queryset(request).select_related("service").defer("headers")
+
+
+@admin.register(Service)
+class ServiceAdmin(SettingsAdmin[Service]):
+    """The catalogue."""
+
+    list_display = ["name", "state", "tier", "environment", "owner", "link"]
+    list_filter = ["environment", "tier"]
+    search_fields = ["name", "owner", "url"]
+    search_help_text = "Name, owner or URL"
+    fields = ["name", "url", ("tier", "environment"), "owner"]
+    inlines = [CheckInline]
+    empty_text = (
+        "No service yet. Add one with the URL of a check, and it is watched within seconds."
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
+        return selectors.services().order_by(*self.get_ordering(request) or ["name"])
+
+    @admin.display(description="State")
+    def state(self, service: Service) -> str:
+        return badge(selectors.worst_state(service))
+
+    @admin.display(description="URL", ordering="url")
+    def link(self, service: Service) -> str:
+        if not service.url:
+            return ""
+        return format_html('<a href="{0}" rel="noopener noreferrer">{0}</a>', service.url)
+
+    def save_service(
+        self, request: HttpRequest, obj: Service, form: forms.ModelForm[Service], change: bool
+    ) -> None:
+        if change:
+            catalogue.update_service(
+                actor=actor_of(request), service_id=obj.pk, **form.cleaned_data
+            )
+            return
+        created = catalogue.create_service(actor=actor_of(request), **form.cleaned_data)
+        obj.pk = created.pk
+
+    def get_deleted_objects(
+        self, objs: Iterable[Service], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Name the checks that go along; their results may be millions and are not listed."""
+        checks = list(Check.objects.filter(service__in=objs).select_related("service"))
+        listed = [str(service) for service in objs]
+        may_delete = request.user.has_perm("reliability.delete_check")
+        needed = {"check"} if checks and not may_delete else set()
+        counts = {"services": len(listed), "checks": len(checks)}
+        return [*listed, [str(check) for check in checks]], counts, needed, []
+
+    def delete_service(self, request: HttpRequest, obj: Service) -> None:
+        catalogue.delete_service(actor=actor_of(request), service_id=obj.pk)
+
+    def save_formset(
+        self,
+        request: HttpRequest,
+        form: forms.ModelForm[Service],
+        formset: BaseModelFormSet[Check, CheckForm],
+        change: bool,
+    ) -> None:
+        """Let the catalogue write the checks; Django's change message reads the three lists."""
+        actor = actor_of(request)
+        formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
+        for check_form in formset.forms:
+            check = check_form.instance
+            if check_form in formset.deleted_forms:
+                if check.pk:
+                    formset.deleted_objects.append(check)
+                    catalogue.delete_check(actor=actor, check_id=check.pk)
+            elif not check_form.has_changed():
+                continue
+            elif check.pk:
+                catalogue.update_check(actor=actor, check_id=check.pk, **check_form.settings())
+                formset.changed_objects.append((check, check_form.changed_data))
+            else:
+                service_id = form.instance.pk
+                created = catalogue.create_check(
+                    actor=actor, service_id=service_id, **check_form.settings()
+                )
+                formset.new_objects.append(created)
