@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from notifications.engine.base import Message
 
 SUBJECT_CHARACTERS: Final = 200
+# RFC 5321 leaves no more for an address between its brackets.
+ADDRESS_CHARACTERS: Final = 254
 REPEAT_NOTE: Final = "This may be a repeat: an earlier attempt ended without an answer."
 
 # Old servers pass seven bits only; this policy encodes what would not survive them.
@@ -84,7 +86,8 @@ def parse_address(value: str, *, header: str, name: str = "") -> Address:
         Address(addr_spec=f"{address.username}@{address.domain}")
     except (HeaderParseError, ValueError, IndexError):
         raise HeaderRefusedError(refusal) from None
-    if not (local and domain and value.isprintable() and local.isascii()) or " " in value:
+    possible = len(value) <= ADDRESS_CHARACTERS and value.isprintable() and " " not in value
+    if not (local and domain and local.isascii() and possible):
         raise HeaderRefusedError(refusal)
     return address
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
@@ -18,7 +18,7 @@ from core.http import (
     RefusedTargetError,
 )
 from notifications.engine.backoff import parse_retry_after
-from notifications.engine.base import Message, Outcome, Verdict, excerpt, scrub
+from notifications.engine.base import Message, Outcome, Verdict, excerpt
 from notifications.engine.signature import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
@@ -128,7 +128,7 @@ def classify_error(
             uncertain=error.failure in _AFTER_SENDING,
             error_class=str(error.failure),
             detail=_FAILURES[error.failure],
-            excerpt=scrub(error.detail, secrets),
+            excerpt=excerpt(error.detail.encode("utf-8", "replace"), secrets),
         )
     return Outcome(
         verdict=Verdict.REFUSED,
@@ -160,4 +160,7 @@ def active_secrets(config: Mapping[str, object], *, now: datetime) -> tuple[str,
 def known_secrets(config: WebhookConfig) -> tuple[str, ...]:
     """Return what must never show in an error: the URL often holds a token."""
     parts = urlsplit(config.url)
-    return (*config.secrets, config.url, parts.path, parts.query)
+    # A segment without a digit is a word, and hiding words would spoil what errors say.
+    segments = [part for part in parts.path.split("/") if any(map(str.isdigit, part))]
+    values = [value for _, value in parse_qsl(parts.query)]
+    return (*config.secrets, config.url, parts.path, parts.query, *segments, *values)

@@ -208,7 +208,7 @@ def shown_target(config: Mapping[str, Any]) -> str:
     """Return what anybody who sees the channel may know of where it leads."""
     if "url" in config:
         return shown_url(config["url"])
-    return shown_addresses(config["recipients"], limit=300)
+    return shown_addresses(config["recipients"])
 
 
 def shown(channel: Channel) -> dict[str, object]:

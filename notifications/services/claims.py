@@ -86,8 +86,11 @@ def claim(*, channel_id: UUID) -> Claim | None:
         if channel is None:
             return None
         trial = channel.open_until is not None
+        # The channel before its rows, as everywhere: two orders would make a deadlock.
+        if trial and not _take_trial(channel):
+            return None
         rows = _next_rows(channel, limit=1 if trial else _capacity(channel))
-        if not rows or (trial and not _take_trial(channel)):
+        if not rows:
             return None
         _lease(rows, token)
     return Claim(channel=channel, token=token, deadline=deadline, messages=tuple(rows))
@@ -104,11 +107,15 @@ def expire() -> int:
         late = Notification.objects.pending().unleased().filter(expires_at__lte=Now())
         rows = list(_locked(late.order_by("pk")[:EXPIRY_BATCH]))
         _record_lost(rows)
-        return Notification.objects.filter(pk__in=[row.pk for row in rows]).update(
-            state=Notification.State.DEAD,
-            lease_until=None,
-            lease_token=None,
-            last_error=Left(Concat(Value(EXPIRED), F("last_error")), ERROR_CHARACTERS),
+        return (
+            Notification.objects.pending()
+            .filter(pk__in=[row.pk for row in rows])
+            .update(
+                state=Notification.State.DEAD,
+                lease_until=None,
+                lease_token=None,
+                last_error=Left(Concat(Value(EXPIRED), F("last_error")), ERROR_CHARACTERS),
+            )
         )
 
 
@@ -141,14 +148,19 @@ def _locked(rows: NotificationQuerySet) -> NotificationQuerySet:
 
 
 def _take_trial(channel: Channel) -> bool:
-    """Win the one trial; the old time in WHERE lets only one dispatcher win."""
+    """Win the one trial, if there is something to try it with.
+
+    The old time in WHERE lets only one dispatcher win.
+    """
+    if not Notification.objects.filter(channel=channel).due().exists():
+        return False
     mine = Channel.objects.filter(pk=channel.pk, open_until=channel.open_until)
     return bool(mine.update(open_until=later(PAUSE_SECONDS)))
 
 
 def _lease(rows: list[Notification], token: UUID) -> None:
     _record_lost(rows)
-    Notification.objects.filter(pk__in=[row.pk for row in rows]).update(
+    Notification.objects.pending().filter(pk__in=[row.pk for row in rows]).update(
         lease_until=later(LEASE_SECONDS),
         lease_token=token,
         attempts=F("attempts") + 1,

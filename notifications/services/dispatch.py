@@ -119,6 +119,7 @@ class Dispatcher:
         finally:
             for task in running:
                 task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             if unsent := batch.unsent():
                 await in_thread(claims.give_back, claim=claim, messages=unsent)
         return not batch.stopped

@@ -14,9 +14,8 @@ from django.utils import timezone
 
 from audit.services import record
 from core.actors import Actor
-from core.masking import clip
 from notifications.engine import backoff
-from notifications.engine.base import Verdict
+from notifications.engine.base import EXCERPT_CHARACTERS, Verdict, storable
 from notifications.models import Channel, DeliveryAttempt, Notification
 from notifications.services.claims import ERROR_CHARACTERS, PAUSE_SECONDS, later
 
@@ -70,6 +69,9 @@ def finish(*, claim: Claim, results: Sequence[Result]) -> bool:
 
 
 def _held(claim: Claim, results: Sequence[Result]) -> set[int]:
+    # The channel before its rows, as everywhere: two orders would make a deadlock.
+    channel = Channel.objects.select_for_update(no_key=True).filter(pk=claim.channel.pk)
+    channel.values_list("pk").first()
     rows = Notification.objects.held_by(claim.token).filter(
         pk__in=[result.message.pk for result in results]
     )
@@ -80,7 +82,7 @@ def _held(claim: Claim, results: Sequence[Result]) -> set[int]:
 def _end_delivered(claim: Claim, results: Sequence[Result]) -> None:
     by_reference: dict[str, list[int]] = {}
     for result in results:
-        reference = clip(result.outcome.provider_ref, 200)
+        reference = storable(result.outcome.provider_ref, limit=200)
         by_reference.setdefault(reference, []).append(result.message.pk)
     for reference, ids in by_reference.items():
         Notification.objects.held_by(claim.token).filter(pk__in=ids).update(
@@ -99,7 +101,7 @@ def _end_failed(claim: Claim, result: Result) -> None:
     changes: dict[str, object] = {
         "lease_until": None,
         "lease_token": None,
-        "last_error": clip(outcome.detail, ERROR_CHARACTERS),
+        "last_error": storable(outcome.detail, limit=ERROR_CHARACTERS),
         "uncertain": message.uncertain or outcome.uncertain,
     }
     # Whoever sends a test waits for the answer; a test that arrives hours later helps nobody.
@@ -117,6 +119,7 @@ def _end_failed(claim: Claim, result: Result) -> None:
 
 
 def _attempt(result: Result) -> DeliveryAttempt:
+    # Strangers wrote some of these texts, and what the database refuses would fail the whole batch.
     outcome = result.outcome
     return DeliveryAttempt(
         notification=result.message,
@@ -126,9 +129,9 @@ def _attempt(result: Result) -> DeliveryAttempt:
         outcome=outcome.verdict.value,
         status_code=outcome.status_code,
         retry_after_seconds=outcome.retry_after_seconds,
-        error_class=clip(outcome.error_class, 60),
-        detail=clip(outcome.detail, ERROR_CHARACTERS),
-        excerpt=outcome.excerpt,
+        error_class=storable(outcome.error_class, limit=60),
+        detail=storable(outcome.detail, limit=ERROR_CHARACTERS),
+        excerpt=storable(outcome.excerpt, limit=EXCERPT_CHARACTERS),
     )
 
 
@@ -140,7 +143,7 @@ def _note_health(channel: Channel, outcomes: Sequence[Outcome]) -> bool:
         return True
     if not outcomes:
         return True
-    error = clip(outcomes[-1].detail, ERROR_CHARACTERS)
+    error = storable(outcomes[-1].detail, limit=ERROR_CHARACTERS)
     # What failed on this machine says nothing about the receiver.
     failures = sum(not outcome.local for outcome in outcomes)
     row.update(

@@ -135,6 +135,7 @@ def test_mails_of_one_incident_form_a_thread():
         "ada,eve@example.com",
         "<ada@example.com>",
         "ädä@example.com",
+        "a" * 250 + "@b.de",
         "",
     ],
 )

@@ -92,6 +92,26 @@ def test_suppressed_alert_is_kept_with_its_reason(make_webhook):
     assert (message.state, message.last_error) == ("suppressed", "Suppressed: maintenance of shop")
 
 
+def test_idle_router_writes_nothing(make_webhook, django_assert_num_queries):
+    make_webhook()
+    held = leases.acquire(name="notifications.route", seconds=60)
+
+    with django_assert_num_queries(1) as captured:
+        route(held)
+
+    assert captured[0]["sql"].startswith("SELECT")
+
+
+def test_overlong_address_of_a_variable_does_not_stop_the_queue(make_mail_channel):
+    channel = make_mail_channel()
+    channel.config = {"recipients": ["a" * 400 + "@example.com"]}
+    channel.save(update_fields=["config"])
+    raise_alert()
+
+    assert route_all() == 1
+    assert len(Notification.objects.get().recipient) == 320
+
+
 def test_routing_twice_makes_no_second_message(make_webhook):
     make_webhook()
     raise_alert()

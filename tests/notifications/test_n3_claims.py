@@ -356,6 +356,18 @@ def test_message_that_is_being_sent_does_not_expire(channel):
     assert Notification.objects.get().state == "pending"
 
 
+def test_text_that_no_database_holds_does_not_fail_the_batch(channel):
+    message = alert_to(channel)
+    hostile = "a\x00b\ud800" + "x" * 2_000
+
+    end(take(channel), Outcome(verdict=Verdict.RETRY, detail=hostile, excerpt=hostile))
+
+    message.refresh_from_db()
+    assert message.last_error.startswith("a b?xxx")
+    assert len(message.last_error) == 300
+    assert len(message.history.get().excerpt) == 1024
+
+
 def test_a_test_message_is_not_tried_again(channel):
     message = alert_to(channel)
     Notification.objects.update(reason="test")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -232,6 +233,33 @@ def test_five_failures_stop_the_rest_of_the_batch(make_webhook, receiver):
     assert sum(tried) == len(receiver.requests)
     assert 5 <= len(receiver.requests) < 8
     assert not Notification.objects.filter(lease_token__isnull=False).exists()
+
+
+def test_receiver_that_speaks_no_http_is_tried_again(make_webhook, settings):
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+    host, port = listener.getsockname()
+    settings.OPS_OUTGOING_ALLOW = (f"{host}:{port}",)
+
+    def talk_nonsense() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"\xff\xfe\x00 t0p-s3cret?\r\n\r\n")
+
+    thread = threading.Thread(target=talk_nonsense)
+    thread.start()
+    message = alert_to(make_webhook(f"http://{host}:{port}/t0p-s3cret"))
+
+    dispatch()
+
+    thread.join()
+    listener.close()
+    message.refresh_from_db()
+    attempt = message.history.get()
+    assert (message.state, attempt.error_class, message.uncertain) == ("pending", "protocol", True)
+    assert "\x00" not in attempt.excerpt
+    assert "t0p-s3cret" not in attempt.excerpt
 
 
 def test_two_dispatchers_deliver_each_message_once(make_webhook, receiver):
