@@ -371,6 +371,15 @@ def test_outbound_reaches_a_listed_host_and_port():
     assert asyncio.run(scenario()).status == 200
 
 
+def test_a_name_with_several_addresses_is_reached_by_an_allowed_one_only():
+    async def scenario():
+        async with serving(echo) as base:
+            url = base.replace("127.0.0.1", "localhost")
+            return await ask(url, policy=Policy.OUTBOUND, allow=["127.0.0.0/8"])
+
+    assert asyncio.run(scenario()).status == 200
+
+
 def test_the_refusal_does_not_tell_the_address():
     with pytest.raises(RefusedTargetError) as caught:
         asyncio.run(ask("http://localhost/", policy=Policy.OUTBOUND))
