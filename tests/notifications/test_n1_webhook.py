@@ -114,9 +114,7 @@ def test_what_may_pass_is_tried_again(status):
     assert (outcome.error_class, outcome.excerpt) == (f"http_{status}", "busy")
 
 
-@pytest.mark.parametrize(
-    "status", [300, 301, 302, 307, 308, 400, 401, 403, 404, 410, 413, 422]
-)
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 401, 403, 404, 410, 413, 422])
 def test_what_will_not_pass_is_refused(status):
     outcome = answered(status, Retry_After="30")
 
