@@ -70,15 +70,28 @@ class ReadinessCheck:
         self._hanging: dict[str, threading.Thread] = {}
 
     def current(self) -> Readiness:
-        """Return what the probes found, a moment ago at most."""
-        with self._lock:
-            if self._last is None or time.monotonic() >= self._fresh_until:
-                readiness = self._look()
-                self._tell_changes(readiness)
-                self._last = readiness
-                kept = _READY_CACHE_SECONDS if readiness.is_ready else _UNREADY_CACHE_SECONDS
-                self._fresh_until = time.monotonic() + kept
+        """Return what the probes found a moment ago.
+
+        While one request looks, the others get the answer before: a database that hangs must not
+        keep all threads of the server here.
+        """
+        previous = self._last
+        if not self._lock.acquire(blocking=previous is None) and previous is not None:
+            return previous
+        try:
+            return self._fresh()
+        finally:
+            self._lock.release()
+
+    def _fresh(self) -> Readiness:
+        if self._last is not None and time.monotonic() < self._fresh_until:
             return self._last
+        readiness = self._look()
+        self._tell_changes(readiness)
+        self._last = readiness
+        kept = _READY_CACHE_SECONDS if readiness.is_ready else _UNREADY_CACHE_SECONDS
+        self._fresh_until = time.monotonic() + kept
+        return readiness
 
     def _look(self) -> Readiness:
         """Run all probes at the same time, each in a thread that may be given up."""

@@ -100,6 +100,23 @@ def test_a_probe_that_hangs_is_given_up_and_not_started_again(clock):
     assert (hanging.looks, well.looks) == (2, 3)
 
 
+def test_who_asks_while_another_looks_gets_the_answer_before():
+    part = Part()
+    check = ReadinessCheck([Probe("part", part, timeout_seconds=10)])
+    before = check.current()
+    check._fresh_until = 0.0  # noqa: SLF001
+    part.gate.clear()
+    looking = threading.Thread(target=check.current)
+    looking.start()
+    while part.looks < 2:
+        looking.join(0.005)
+
+    assert check.current() is before
+
+    part.gate.set()
+    looking.join()
+
+
 def test_a_probe_that_fails_says_nothing_to_strangers(caplog):
     found = check_of(part=Part(ValueError("password=hunter2"))).current()
 
