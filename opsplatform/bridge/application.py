@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from core import tracing
-from opsplatform.bridge.body import read_body
+from opsplatform.bridge.body import MEMORY_BYTES, read_body
 from opsplatform.bridge.environ import build_environ, declared_length, read_headers
 from opsplatform.bridge.exchange import Exchange
 from opsplatform.bridge.types import ClientGoneError, RefusedError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# So many bodies may fill their memory while they are read; with more, each has a smaller share.
+_FULL_SHARES: Final = 32
 # Most requests are over before this; only the others need a task that listens for the client.
 _LISTEN_AFTER_SECONDS: Final = 0.25
 _TITLES: Final = {
@@ -52,6 +54,7 @@ class Bridge:
         self._application = application
         self._limits = limits
         self._security_headers = security_headers
+        self._reading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -71,13 +74,18 @@ class Bridge:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         fields = read_headers(scope["headers"])
-        body, length = await read_body(
-            receive,
-            limit=self._limits.of(scope["path"]),
-            declared=declared_length(fields),
-            chunked="HTTP_TRANSFER_ENCODING" in fields,
-            expects_continue="HTTP_EXPECT" in fields,
-        )
+        self._reading += 1
+        try:
+            body, length = await read_body(
+                receive,
+                limit=self._limits.of(scope["path"]),
+                declared=declared_length(fields),
+                chunked="HTTP_TRANSFER_ENCODING" in fields,
+                expects_continue="HTTP_EXPECT" in fields,
+                memory_bytes=MEMORY_BYTES * _FULL_SHARES // max(self._reading, _FULL_SHARES),
+            )
+        finally:
+            self._reading -= 1
         exchange = Exchange(self._application, send, pool=self.pool)
         environ = build_environ(
             scope, fields, body=body, length=length, client_gone=exchange.client_gone

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from opsplatform.bridge.types import Receive
 
 SILENCE_SECONDS: Final = 30.0
+MEMORY_BYTES: Final = 1_048_576
 
-_MEMORY_BYTES: Final = 1_048_576
 # Of a body that is too large so much is still read before the answer: a client that is busy
 # sending looks at the answer only afterwards, and closing at once would reset its connection.
 _MOST_DISCARDED_BYTES: Final = 16_777_216
@@ -45,24 +45,25 @@ async def read_body(
     declared: int | None,
     chunked: bool = True,
     expects_continue: bool = False,
+    memory_bytes: int = MEMORY_BYTES,
     silence_seconds: float = SILENCE_SECONDS,
 ) -> tuple[IO[bytes], int]:
     """Return a body as a file at its beginning, and its length.
 
     Raise RefusedError for one that is too large (413), too slow (408) or of another length than
     it declares (400), or that the disk does not take (503); ClientGoneError if the client leaves.
-    The first megabyte stays in memory.
+    What is larger than memory_bytes goes to a file.
 
     A client that expects `100 Continue` is refused before it sends anything.
     """
     if declared is None and not chunked:
         # HTTP/1 knows no other body; reading none needs no file and no clock.
         return BytesIO(), 0
-    body = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115  # closed with the request
+    body = SpooledTemporaryFile(max_size=memory_bytes)  # noqa: SIM115  # closed with the request
     try:
         length, more = declared or 0, True
         if length <= limit:
-            length, more = await _fill(body, receive, limit, silence_seconds)
+            length, more = await _fill(body, receive, limit, memory_bytes, silence_seconds)
         if length > limit and more and not expects_continue:
             await _discard(receive)
         _check_length(length, limit, declared)
@@ -81,7 +82,11 @@ async def read_body(
 
 
 async def _fill(
-    body: SpooledTemporaryFile[bytes], receive: Receive, limit: int, silence_seconds: float
+    body: SpooledTemporaryFile[bytes],
+    receive: Receive,
+    limit: int,
+    memory_bytes: int,
+    silence_seconds: float,
 ) -> tuple[int, bool]:
     """Read until the end or beyond the limit; return how much came, and whether there is more."""
     loop = asyncio.get_running_loop()
@@ -90,7 +95,7 @@ async def _fill(
         while more and length <= limit:
             chunk, more = await _next(receive)
             length += len(chunk)
-            if length > _MEMORY_BYTES:
+            if length > memory_bytes:
                 # A disk that is slow must not stop the loop, which serves everybody.
                 await asyncio.to_thread(body.write, chunk)
             else:

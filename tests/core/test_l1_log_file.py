@@ -250,7 +250,7 @@ def test_the_descriptor_keeps_its_number(tmp_path):
     file.write(b"first\n")
     other = os.dup(0)
     path.unlink()
-    file._check_at = 0.0  # noqa: SLF001
+    file._check_at = 0.0
 
     file.write(b"second\n")
     os.close(other)

@@ -104,7 +104,7 @@ def test_who_asks_while_another_looks_gets_the_answer_before():
     part = Part()
     check = ReadinessCheck([Probe("part", part, timeout_seconds=10)])
     before = check.current()
-    check._fresh_until = 0.0  # noqa: SLF001
+    check._fresh_until = 0.0
     part.gate.clear()
     looking = threading.Thread(target=check.current)
     looking.start()

@@ -98,22 +98,48 @@ def test_a_client_that_leaves_is_not_answered():
         read(b"abc", None)
 
 
-def test_a_large_body_goes_to_a_file(monkeypatch):
-    monkeypatch.setattr(body_module, "_MEMORY_BYTES", 10)
+@pytest.mark.parametrize(("memory_bytes", "in_file"), [(15, True), (16, False)])
+def test_a_large_body_goes_to_a_file(memory_bytes, in_file):
+    async def run():
+        receive = sender(b"x" * 8, b"y" * 8)
+        file, _ = await read_body(receive, limit=100, declared=None, memory_bytes=memory_bytes)
+        with file:
+            return file._rolled, file.read()
+
+    assert asyncio.run(run()) == (in_file, b"x" * 8 + b"y" * 8)
+
+
+def test_many_slow_senders_share_the_memory():
+    shares = []
+
+    async def read_nothing(receive, *, memory_bytes, **options):
+        shares.append(memory_bytes)
+        await asyncio.sleep(0.01)
+        raise ClientGoneError
 
     async def run():
-        file, _ = await read_body(sender(b"x" * 8, b"y" * 8), limit=100, declared=None)
-        with file:
-            return file.fileno() > 2, file.read()
+        bridge = make_bridge(echo)
+        await asyncio.gather(*(ask(bridge) for _ in range(1_000)))
+        await ask(bridge)
 
-    assert asyncio.run(run()) == (True, b"x" * 8 + b"y" * 8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("opsplatform.bridge.application.read_body", read_nothing)
+        asyncio.run(run())
+
+    assert (shares[0], shares[31], shares[63], shares[999], shares[1000]) == (
+        1_048_576,
+        1_048_576,
+        524_288,
+        33_554,
+        1_048_576,
+    )
 
 
 def test_a_body_that_the_disk_does_not_take_is_refused(monkeypatch, caplog):
     def refuse(*args, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(body_module, "_MEMORY_BYTES", 10)
+    monkeypatch.setattr("opsplatform.bridge.application.MEMORY_BYTES", 10)
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
 
     answer = asyncio.run(ask(make_bridge(echo), scope("POST"), b"x" * 11))
