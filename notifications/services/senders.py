@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from notifications.models import Notification
 
+MOST_SECRETS: Final = 2
 ENVIRONMENT_SECRET: Final = "MONITORING_ALERT_WEBHOOK_SECRET"  # noqa: S105  # the name in the keyring
 
 
@@ -56,11 +57,12 @@ def prepare(channel: Channel) -> Callable[[], Sender]:
         if channel.kind == Channel.Kind.WEBHOOK:
             return partial(WebhookSender, channel, webhook_config(channel))
     except (UnsealError, KeyringError):
-        detail = "The keyring cannot open this channel's settings; enter them again."
-        return partial(Unusable, "unsealed", detail)
+        # The messages wait: once the keyring is back, or the settings are, they go out.
+        detail = "The keyring cannot open this channel's settings; restore it or enter them again."
+        return partial(Unusable, Verdict.RETRY, "unsealed", detail)
     if not settings.EMAIL_HOST:
         detail = "No mail server is configured; set EMAIL_HOST."
-        return partial(Unusable, "not_configured", detail)
+        return partial(Unusable, Verdict.REFUSED, "not_configured", detail)
     return partial(EmailSender, channel)
 
 
@@ -72,7 +74,7 @@ def webhook_config(channel: Channel) -> webhook.WebhookConfig:
     config = channel.config
     if channel.is_managed_by_environment:
         settings.KEYRING.ensure(ENVIRONMENT_SECRET)
-        secrets = tuple(settings.KEYRING.all_valid(ENVIRONMENT_SECRET))
+        secrets = tuple(settings.KEYRING.all_valid(ENVIRONMENT_SECRET)[:MOST_SECRETS])
     else:
         secrets = webhook.active_secrets(config, now=timezone.now())
     return webhook.WebhookConfig(url=config["url"], secrets=secrets)
@@ -190,13 +192,11 @@ class Unusable:
 
     parallel = 1
 
-    def __init__(self, error_class: str, detail: str) -> None:
-        self._outcome = Outcome(
-            verdict=Verdict.REFUSED, error_class=error_class, detail=detail, local=True
-        )
+    def __init__(self, verdict: Verdict, error_class: str, detail: str) -> None:
+        self._outcome = Outcome(verdict=verdict, error_class=error_class, detail=detail, local=True)
 
     async def send(self, _message: Notification) -> Outcome:
-        """Refuse the message and say what to repair."""
+        """Say what to repair."""
         return self._outcome
 
     async def close(self) -> None:

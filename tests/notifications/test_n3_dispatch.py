@@ -343,7 +343,7 @@ def test_change_of_the_channel_is_seen_by_a_worker_that_is_at_work(
     assert (len(receiver.requests), len(moved.requests)) == (1, 1)
 
 
-def test_channel_that_the_keyring_cannot_open_says_so(make_webhook):
+def test_messages_of_a_channel_that_the_keyring_cannot_open_wait_for_its_repair(make_webhook):
     channel = make_webhook()
     message = alert_to(channel)
     break_seal(channel)
@@ -351,8 +351,10 @@ def test_channel_that_the_keyring_cannot_open_says_so(make_webhook):
     dispatch()
 
     message.refresh_from_db()
-    assert message.state == "dead"
+    channel.refresh_from_db(fields=["fails", "last_error"])
+    assert (message.state, message.uncertain) == ("pending", False)
     assert "keyring" in message.last_error
+    assert (channel.fails, channel.last_error) == (0, message.last_error)
 
 
 def test_drill_copy_sends_nothing(make_webhook, receiver, settings):
