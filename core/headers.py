@@ -80,11 +80,14 @@ class SecurityHeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the request, with headers."""
         response = self._get_response(request)
-        is_page = response.get("Content-Type", "").startswith("text/html")
+        # One set of names: asking for each missing header would raise and catch a KeyError.
+        given = {name.lower() for name in response.headers}
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
         for name, value in (self._page if is_page else self._other).items():
-            response.headers.setdefault(name, value)
-        if _carries_credentials(request) or response.cookies:
-            response.headers.setdefault("Cache-Control", "no-store")
+            if name.lower() not in given:
+                response.headers[name] = value
+        if "cache-control" not in given and (response.cookies or _carries_credentials(request)):
+            response.headers["Cache-Control"] = "no-store"
         return response
 
 
