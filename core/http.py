@@ -41,7 +41,8 @@ MAX_HEADER_BYTES = 8190
 USER_AGENT = "OpsPlatform"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+# Any other header may be a secret by a name of the target's own.
+_HARMLESS_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -266,7 +267,7 @@ async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> Outg
             raise RefusedTargetError(Policy(str(error.os_error))) from error
         raise FetchError(Failure.CONNECT, _text(error.os_error), watch.phases()) from error
     except aiohttp.InvalidURL as error:
-        message = "The server redirects to something that is not a URL."
+        message = "This is not a URL that can be asked."
         raise InvalidTargetError(message) from error
     except (aiohttp.ClientError, _Broken, OSError) as error:
         raise FetchError(Failure.PROTOCOL, _text(error), watch.phases()) from error
@@ -303,7 +304,7 @@ async def _follow(
             response.close()
         url, previous = _next_url(url, location), url
         if url.origin() != previous.origin():
-            headers = {k: v for k, v in headers.items() if k.lower() not in _SECRET_HEADERS}
+            headers = {k: v for k, v in headers.items() if k.lower() in _HARMLESS_HEADERS}
         if response.status == 303 or (response.status in {301, 302} and method == "POST"):  # noqa: PLR2004  # the RFC speaks of the codes
             method, body = ("HEAD" if method == "HEAD" else "GET"), None
     detail = f"More than {request.max_redirects} redirects."

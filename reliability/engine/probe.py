@@ -21,7 +21,8 @@ from core.http import (
 from reliability.engine.strikes import Rules
 
 MAX_REDIRECTS = 3
-EXCERPT_BYTES = 4096
+# Twice what is kept: secrets are masked first, and one must not be cut in two before that.
+EXCERPT_BYTES = 8192
 DETAIL_CHARACTERS = 200
 
 StatusRanges = tuple[tuple[int, int], ...]

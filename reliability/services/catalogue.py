@@ -78,7 +78,7 @@ def create_service(*, actor: Actor, **fields: Unpack[ServiceFields]) -> Service:
     service = Service()
     _fill(service, fields)
     validate(service)
-    _insert_service(service)
+    _save_service(service)
     record(
         actor=actor, action="service.created", target=service, after=_told(service, SERVICE_FIELDS)
     )
@@ -95,7 +95,7 @@ def update_service(*, actor: Actor, service_id: int, **fields: Unpack[ServiceFie
     if not new:
         return service
     validate(service)
-    _insert_service(service)
+    _save_service(service)
     record(actor=actor, action="service.updated", target=service, before=old, after=new)
     return service
 
@@ -192,7 +192,7 @@ def _locked_check(check_id: int) -> tuple[CheckState, Check]:
     return state, check
 
 
-def _insert_service(service: Service) -> None:
+def _save_service(service: Service) -> None:
     try:
         with transaction.atomic():
             service.save()

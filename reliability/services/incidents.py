@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from audit.services import record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
-from core.masking import mask
 from notifications.services.emit import emit
 from reliability.models import Check, CheckState, Incident, IncidentEvent
+from reliability.services import answers
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,8 +43,8 @@ def open_for(
         title=_title(check, "is down"),
         dedup_key=_dedup_key(check),
         failure=result.failure or "",
-        detail=mask(result.detail)[:200],
-        excerpt=mask(result.excerpt),
+        detail=answers.detail(result.detail),
+        excerpt=answers.kept(result.excerpt),
         started_at=since,
     )
     text = f"{incident.detail.rstrip('.')}. Failing since {since:%Y-%m-%d %H:%M:%S} UTC."

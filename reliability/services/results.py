@@ -10,10 +10,9 @@ from django.db import transaction
 
 from core import leases
 from core.actors import Actor
-from core.masking import mask
 from reliability.engine.strikes import Standing
 from reliability.models import Check, CheckState, Sample
-from reliability.services import incidents, states
+from reliability.services import answers, incidents, states
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,13 +91,13 @@ def _sample(result: Result, *, manual: bool) -> Sample:
         manual=manual,
         status_code=result.status_code,
         failure=result.failure or "",
-        detail=mask(result.detail)[:200],
+        detail=answers.detail(result.detail),
         latency_ms=result.latency_ms,
         dns_ms=result.phases.dns_ms,
         connect_ms=result.phases.connect_ms,
         tls_ms=result.phases.tls_ms,
         first_byte_ms=result.phases.first_byte_ms,
-        excerpt=mask(result.excerpt),
+        excerpt=answers.kept(result.excerpt),
     )
 
 
@@ -112,7 +111,7 @@ def _apply(flips: list[Flip], locked: dict[int, CheckState]) -> set[int]:
     for key, its_flips in by_check.items():
         for flip in its_flips:
             reason = flip.result.detail if flip.shift.after is Standing.DOWN else ""
-            if not states.shift(check_id=key, change=flip.shift, reason=mask(reason)):
+            if not states.shift(check_id=key, change=flip.shift, reason=answers.detail(reason)):
                 logger.warning("Check %s stands elsewhere; its state is read anew.", key)
                 stale.add(key)
                 break
@@ -144,7 +143,7 @@ def _filled(state: CheckState, tracker: Tracker, latest: Result | None) -> Check
         state.last_code = latest.status_code
         state.last_ms = latest.latency_ms
         state.last_failure = latest.failure or ""
-        state.last_detail = mask(latest.detail)[:200]
+        state.last_detail = answers.detail(latest.detail)
     return state
 
 

@@ -11,10 +11,10 @@ from audit.services import record
 from core import jobs
 from core.errors import InvalidInputError
 from core.loops import in_thread
-from core.masking import mask
 from reliability import selectors
 from reliability.engine.prober import probe_once
 from reliability.models import Check, UptimeTest
+from reliability.services import answers
 from reliability.services.probes import concurrency, open_session
 from reliability.services.results import store_samples
 
@@ -124,7 +124,7 @@ def _told(check: Check, result: Result) -> dict[str, Any]:
         "ok": result.ok,
         "status_code": result.status_code,
         "failure": result.failure or "",
-        "detail": mask(result.detail),
+        "detail": answers.detail(result.detail),
         "latency_ms": round(result.latency_ms, 1),
         "phases": {
             "dns_ms": round(result.phases.dns_ms, 1),

@@ -311,15 +311,15 @@ def test_credentials_stay_behind_when_a_redirect_leads_elsewhere():
             async with serving(moved) as base:
                 return await ask(
                     base,
-                    headers={"Authorization": "Bearer x", "Cookie": "a=b", "X-Plain": "1"},
+                    headers={"Authorization": "Bearer x", "X-Key": "1", "User-Agent": "mine"},
                     max_redirects=1,
                 )
 
     headers = json_of(asyncio.run(scenario()))["headers"]
 
-    assert headers["x-plain"] == "1"
+    assert headers["user-agent"] == "mine"
     assert "authorization" not in headers
-    assert "cookie" not in headers
+    assert "x-key" not in headers
 
 
 @pytest.mark.parametrize(

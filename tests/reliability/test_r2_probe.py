@@ -55,7 +55,7 @@ def test_an_unexpected_status_fails_with_a_short_excerpt():
 
     assert (result.ok, result.status_code, result.failure) == (False, 503, Failure.STATUS)
     assert result.detail == "HTTP 503 Service Unavailable"
-    assert result.excerpt == "x" * 4096
+    assert result.excerpt == "x" * 8192
 
 
 @pytest.mark.parametrize(("accept", "ok"), [("200-399", False), ("200,404", True)])

@@ -6,7 +6,7 @@ from django.db import connection
 from core import leases
 from core.leases import LeaseLostError
 from reliability.models import CheckState, Incident, Sample, StateSegment
-from reliability.services import catalogue, results
+from reliability.services import answers, catalogue, results
 from reliability.services.probes import LEASE
 from tests.reliability.conftest import result_of
 
@@ -41,6 +41,15 @@ def test_bodies_are_masked_and_kept_for_failures_only(make_check, see):
     good, bad = Sample.objects.order_by("at")
     assert good.excerpt == ""
     assert bad.excerpt == "<h1>Sorry</h1> password=[masked]"
+
+
+def test_a_kept_body_is_short_and_its_end_hides_no_half_secret():
+    text = "é" * 2040 + " password=hunter22hunter22"
+
+    kept = answers.kept(text)
+
+    assert len(kept.encode()) <= 4096
+    assert kept.endswith(" password=[maske")
 
 
 def test_an_older_prober_stores_nothing(make_check, observe, held):
