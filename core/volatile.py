@@ -79,6 +79,7 @@ class _FileStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
+        self._opening = threading.Lock()
 
     def advance(
         self, key: str, now: float, interval: float, tolerance: float
@@ -94,11 +95,14 @@ class _FileStore:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self._path, timeout=0.2, isolation_level=None)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=OFF")
-            connection.execute(_SCHEMA)
-            connection.execute("DELETE FROM rate WHERE tat < ?", (time.time() - 86_400,))
+            # Switching to WAL needs the file alone for a moment; threads that begin together wait.
+            with self._opening:
+                connection = sqlite3.connect(self._path, timeout=5, isolation_level=None)
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=OFF")
+                connection.execute(_SCHEMA)
+                connection.execute("DELETE FROM rate WHERE tat < ?", (time.time() - 86_400,))
+                connection.execute("PRAGMA busy_timeout=200")
             self._local.connection = connection
         return connection
 

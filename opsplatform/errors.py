@@ -29,7 +29,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """Answer 500; the request id leads to the log."""
+    """Answer 500; the page names no static file, which may be what failed."""
     return _answer(request, 500, "An unexpected error; its request id is in the log.")
 
 

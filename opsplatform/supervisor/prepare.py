@@ -33,6 +33,8 @@ def prepare(answer: int) -> None:
     """
     try:
         call_command("check", fail_level="ERROR", stdout=_Nowhere())
+        if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+            call_command("collectstatic", interactive=False, verbosity=0)
         call_command("migrate", interactive=False, verbosity=0)
         call_command("sync_periodic_jobs", stdout=_Nowhere())
         sync_environment_channels()

@@ -1,9 +1,19 @@
 """Whole platforms and the servers they talk to."""
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.support.platform import Platform
+from tests.support.platform import ROOT, Platform
 from tests.support.receivers import Mail, Web
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files():
+    """Collect the console's static files, as `make run` does."""
+    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
+    subprocess.run(collect, cwd=ROOT, check=True)
 
 
 @pytest.fixture
