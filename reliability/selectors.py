@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from django.db.models import Prefetch, Q
 
+from core.crypto import UnsealError
 from reliability.engine.probe import Target, parse_accept
 from reliability.engine.strikes import Rules, Standing, State, Tracker
 from reliability.models import Check, CheckState, Incident, Service
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from django.db.models import QuerySet
+
+logger = logging.getLogger(__name__)
 
 # Whoever may aim a check at an address must not read what answers there; operators may.
 SEE_ANSWERS: Final = "reliability.change_incident"
@@ -37,13 +41,27 @@ def versions() -> dict[int, int]:
 def targets(check_ids: Iterable[int] | None = None) -> list[Target]:
     """Return what the engine needs of these checks, or of all that are on."""
     wanted = Q(enabled=True) if check_ids is None else Q(pk__in=list(check_ids))
-    return [target_of(check) for check in Check.objects.filter(wanted).order_by("pk")]
+    return [target_of(check) for check in _readable(Check.objects.filter(wanted).order_by("pk"))]
 
 
 def watches(check_ids: Iterable[int]) -> list[tuple[Target, Tracker]]:
-    """Return these checks with what they remember, as far as they are on."""
-    checks = Check.objects.filter(pk__in=list(check_ids), enabled=True).select_related("state")
-    return [(target_of(check), tracker_of(check.state)) for check in checks]
+    """Return these checks with what they remember, as far as they are on and can be read."""
+    wanted = Check.objects.filter(pk__in=list(check_ids), enabled=True).select_related("state")
+    return [(target_of(check), tracker_of(check.state)) for check in _readable(wanted)]
+
+
+def _readable(wanted: QuerySet[Check]) -> list[Check]:
+    """Leave out checks whose headers do not unseal; the others must be watched all the same."""
+    try:
+        return list(wanted)
+    except UnsealError:
+        found: list[Check] = []
+        for key in wanted.values_list("pk", flat=True):
+            try:
+                found += wanted.filter(pk=key)
+            except UnsealError:
+                logger.exception("The headers of check %s do not unseal; set them again.", key)
+        return found
 
 
 def target_of(check: Check) -> Target:

@@ -68,6 +68,7 @@ class ProbeLoop:
         self._refresh_at = 0.0
         self._is_first_read = True
         self._is_away = False
+        self._unreadable: dict[int, int] = {}
 
     async def __call__(self, held: Held) -> None:
         """Run one slice."""
@@ -119,10 +120,16 @@ class ProbeLoop:
         stored = await in_thread(selectors.versions)
         known = prober.versions
         prober.forget(known.keys() - stored.keys())
-        changed = [key for key, version in stored.items() if known.get(key) != version]
+        changed = {
+            key: version
+            for key, version in stored.items()
+            if version not in {known.get(key), self._unreadable.get(key)}
+        }
         if changed:
             watches = await in_thread(selectors.watches, changed)
             prober.replace(watches, at_once=not self._is_first_read)
+            # What could not be read is not read again until somebody changes it.
+            self._unreadable |= {k: v for k, v in changed.items() if k not in prober.versions}
         self._is_first_read = False
 
     async def _flush(self, prober: Prober, held: Held) -> None:

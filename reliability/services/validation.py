@@ -1,6 +1,6 @@
 """Turn what a model refuses into an error of the domain."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -11,12 +11,12 @@ from core.errors import InvalidInputError
 NON_FIELD: Final = "non_field_errors"
 
 
-def validate(row: models.Model) -> None:
+def validate(row: models.Model, *, exclude: Collection[str] = ()) -> None:
     """Run the model's own validation; raises InvalidInputError that names the fields."""
     try:
         # Rules that span fields compare values, so these must be of the right kind first.
-        row.clean_fields()
-        row.full_clean()
+        row.clean_fields(exclude)
+        row.full_clean(exclude)
     except ValidationError as error:
         message = "Some values cannot be used."
         raise InvalidInputError(message, errors=_named(error.message_dict)) from error

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from aiohttp import web
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 
 from core import leases
@@ -204,6 +204,34 @@ def test_one_check_that_cannot_be_stored_does_not_hold_up_the_others(
 
     assert not Sample.objects.filter(check_of=bad).exists()
     assert "cannot be stored" in caplog.text
+
+
+def test_headers_that_do_not_unseal_hold_up_nobody_else_and_can_be_set_again(
+    make_check, aim, held, operator, caplog
+):
+    broken = make_check("http://127.0.0.1:9/", headers={"X-Key": "1"}, name="broken")
+    good = make_check("http://127.0.0.1:9/")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE reliability_check SET headers = 'v1.lost' WHERE name = 'broken'")
+
+    async def scenario(loop, base):
+        await in_thread(aim, good, base)
+        await slices(loop, held, lambda: CheckState.objects.get(pk=good.pk).state == "up")
+        assert loop._prober.versions == {good.pk: 1}
+        for _ in range(2):
+            loop._refresh_at = 0.0
+            await loop(held)
+        assert caplog.text.count("do not unseal") == 1
+        await in_thread(
+            catalogue.update_check, actor=operator, check_id=broken.pk, headers={"X-Key": "2"}
+        )
+        loop._refresh_at = 0.0
+        await loop(held)
+        assert loop._prober.versions == {good.pk: 1, broken.pk: 2}
+
+    run(scenario)
+
+    assert "do not unseal; set them again" in caplog.text
 
 
 def test_a_prober_whose_lease_was_taken_stores_nothing(check, aim, held):
