@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from django.contrib import admin, messages
 from django.db import models
@@ -25,6 +25,8 @@ _OBJECTS_SHOWN: Final = 20
 class _Listing(admin.ModelAdmin[M]):
     """What both kinds share: lists that cost the same at any size."""
 
+    empty_text: ClassVar[str] = ""
+    """What an empty list says: what would stand there, and how it gets there."""
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 200

@@ -27,6 +27,8 @@ _SECRET = "ops.signing_secret"  # noqa: S105  # a key of the request, not a secr
 class ChannelAdmin(SettingsAdmin[Channel]):
     """Ways to reach people; those of the environment are shown and tested, not edited."""
 
+    empty_text = "No channel yet, so nobody is told. Add one, e-mail or webhook, and send a test."
+
     list_display = ["name", "kind", "target", "health", "last_ok_at", "last_error"]
     list_filter = ["kind", "enabled"]
     actions = ["send_test", "rotate_secrets"]

@@ -68,6 +68,8 @@ class AttemptInline(admin.TabularInline[DeliveryAttempt, Notification]):
 class NotificationAdmin(RecordAdmin[Notification]):
     """The outbox: what waits, what was sent, what died, and why."""
 
+    empty_text = "No message yet. One is made for each channel when an incident begins or ends."
+
     list_display = [
         "created_at",
         "title",
@@ -188,6 +190,8 @@ class NotificationAdmin(RecordAdmin[Notification]):
 @admin.register(Event)
 class EventAdmin(RecordAdmin[Event]):
     """Alerts as they were raised, and what became of each."""
+
+    empty_text = "No alert yet. Alerts are raised when a check goes down or comes back."
 
     list_display = ["created_at", "title", "severity", "status", "service", "routing"]
     list_filter = ["severity", "status", "routing", "created_at"]

@@ -74,6 +74,14 @@ def _prepare(early_config: pytest.Config) -> None:
         os.environ["REDIS_URL"] = _redis_url(folder)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests of PostgreSQL's locks to the server profile."""
+    if config.getoption("profile") == "embedded":
+        for item in items:
+            if item.get_closest_marker("postgres"):
+                item.add_marker(pytest.mark.skip(reason="SQLite has one writer: no such locks"))
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
