@@ -4,6 +4,7 @@ import django_stubs_ext
 
 from opsplatform.env import ENV
 from opsplatform.settings.apps import (
+    FORMAT_MODULE_PATH,
     INSTALLED_APPS,
     LANGUAGE_CODE,
     MIDDLEWARE,
