@@ -98,7 +98,7 @@ from opsplatform.settings.security import (
     SESSION_COOKIE_SAMESITE,
     SESSION_COOKIE_SECURE,
     SESSION_ENGINE,
-    X_FRAME_OPTIONS,
+    SILENCED_SYSTEM_CHECKS,
 )
 from opsplatform.settings.web import (
     ALLOWED_HOSTS,
