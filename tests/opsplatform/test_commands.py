@@ -23,9 +23,9 @@ def test_the_list_of_variables_tells_no_value(monkeypatch, settings):
 
 
 @pytest.mark.django_db
-def test_a_page_out_of_step_is_named(tmp_path, settings, monkeypatch):
+def test_a_page_out_of_step_is_named(tmp_path, settings):
     (tmp_path / "docs").mkdir()
-    monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
+    settings.BASE_DIR = tmp_path
     _run("write_docs")
     assert _run("write_docs", check=True) == ""
     page = tmp_path / "docs" / "roles.md"
