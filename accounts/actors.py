@@ -29,7 +29,7 @@ class DashboardPrincipal:
     @property
     def pk(self) -> str:
         """Return what names the key in limits and logs."""
-        return f"dashkey:{self.fingerprint}"
+        return f"dash/{self.fingerprint}"
 
     def has_perm(self, permission: str, _obj: object = None) -> bool:
         """Tell whether the key's role has the permission; never one about users."""

@@ -10,11 +10,13 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import actor_for, actor_of
 from accounts.models import User
 from accounts.services import users
+from audit.services import record_refusal
 from core.adminbase import RecordAdmin, SettingsAdmin, ask_to_confirm, show_once
 
 if TYPE_CHECKING:
@@ -29,20 +31,36 @@ class ConsoleLoginForm(AdminAuthenticationForm):
     """Signing in; a one-time password that has run out is refused."""
 
     def confirm_login_allowed(self, user: User) -> None:
-        super().confirm_login_allowed(user)
-        expires_at = user.password_expires_at
-        if expires_at is not None and expires_at <= timezone.now():
-            message = (
-                "This one-time password has expired. Ask an admin for another; the first admin "
-                "gets one from: manage.py create_first_admin"
-            )
-            raise ValidationError(message, code="expired")
+        try:
+            super().confirm_login_allowed(user)
+            _refuse_expired(user)
+        except ValidationError:
+            # The password was right, so Django sends no signal of a failure.
+            reason = "Right password, but no access to the console or an expired one-time password."
+            record_refusal(actor=actor_for(user), action="session.refused", reason=reason)
+            raise
+
+
+def _refuse_expired(user: User) -> None:
+    if user.password_expires_at is not None and user.password_expires_at <= timezone.now():
+        message = (
+            "This one-time password has expired. Ask an admin for another, or run on the machine: "
+            "manage.py reset_password NAME"
+        )
+        raise ValidationError(message, code="expired")
 
 
 class ConsolePasswordChangeForm(PasswordChangeForm):  # not generic at run time
     """Choosing a password of one's own, through the audited service."""
 
     required_css_class = "required"
+
+    def clean_new_password1(self) -> str:
+        password: str = self.cleaned_data["new_password1"]
+        if self.user.check_password(password):
+            message = "Choose another password than the one you have."
+            raise ValidationError(message, code="unchanged")
+        return password
 
     def save(self, commit: bool = True) -> User:  # Django's signature
         users.change_own_password(
@@ -124,7 +142,7 @@ class UserAdmin(SettingsAdmin[User]):
             actor=actor_of(request), username=data["username"], email=data["email"], roles=roles
         )
         obj.pk = created.pk
-        request.META["ops.one_time_password"] = password
+        obj.one_time_password = password
 
     def save_related(self, request: HttpRequest, *_: object) -> None:
         """Leave the groups to the service."""
@@ -136,7 +154,7 @@ class UserAdmin(SettingsAdmin[User]):
             self,
             request,
             title=f"Password of {obj.username}",
-            secrets={obj.username: request.META["ops.one_time_password"]},
+            secrets={obj.username: obj.one_time_password},
             note=f"Valid for {users.ONE_TIME_HOURS} hours; to be changed at the first sign-in.",
         )
 
@@ -155,9 +173,12 @@ class UserAdmin(SettingsAdmin[User]):
         if asked is not None:
             return asked
         actor = actor_of(request)
-        passwords = {
-            user.username: users.reset_password(actor=actor, user_id=user.pk) for user in queryset
-        }
+        # All or none: a password that was replaced but not shown would be lost.
+        with transaction.atomic():
+            passwords = {
+                user.username: users.reset_password(actor=actor, user_id=user.pk)
+                for user in queryset
+            }
         return show_once(
             self,
             request,

@@ -47,10 +47,11 @@ class DashboardKeyAuthentication(BaseAuthentication):
         """Return the principal, or None without the header; a wrong one never falls through."""
         if sum(name in request.META for name in _CREDENTIALS) > 1:
             raise exceptions.ParseError(_ONE_ONLY)
-        given: str | None = request.META.get(_DASHBOARD_KEY)
-        if given is None:
+        if not any(name in request.META for name in _CREDENTIALS):
             return None
-        principal = find_dashboard_key(given)
+        # A header beats the cookie, also one that nothing here accepts: a script that tries a
+        # revoked credential from a browser's session must not look as if it were valid.
+        principal = find_dashboard_key(request.META.get(_DASHBOARD_KEY, ""))
         if principal is None:
             raise exceptions.AuthenticationFailed
         tracing.amend(user=principal.pk)

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from core.keyring import KeyringError
+
 _NONCE_BYTES = 12
 
 
-class UnsealError(Exception):
+class UnsealError(KeyringError):
     """The value was sealed with another key, for another place, or was changed."""
 
 

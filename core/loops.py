@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +56,9 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
     global _pool  # noqa: PLW0603  # one pool a process, made after the fork
     if _pool is None:
         _pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="loops")
-    call = partial(_with_fresh_connection, partial(function, *args, **kwargs))
+    # The thread works in the caller's context, so that its log lines and audit rows carry the ids.
+    context = contextvars.copy_context()
+    call = partial(context.run, _with_fresh_connection, partial(function, *args, **kwargs))
     return await asyncio.get_running_loop().run_in_executor(_pool, call)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import sqlite3
 import threading
 import time
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 10.0
 _MOST_LOCAL_KEYS: Final = 10_000
+_PRUNE_SHARE: Final = 1e-4  # of the requests clear away keys that a day has not seen
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS rate (key TEXT PRIMARY KEY, tat REAL NOT NULL) WITHOUT ROWID"
@@ -85,6 +87,8 @@ class _FileStore:
         self, key: str, now: float, interval: float, tolerance: float
     ) -> tuple[bool, float]:
         connection = self._connection()
+        if random.random() < _PRUNE_SHARE:  # noqa: S311  # no secret depends on it
+            connection.execute("DELETE FROM rate WHERE tat < ?", (now - 86_400,))
         values = {"key": key, "now": now, "interval": interval, "tolerance": tolerance}
         # All rows are fetched: the autocommit ends only with the statement.
         if rows := connection.execute(_UPSERT, values).fetchall():

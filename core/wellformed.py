@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 
 class WellFormedRequestMiddleware:
-    """Answers 400 to a NUL in path or query, on which PostgreSQL fails."""
+    """Answers 400 to a NUL in path, query or cookie, on which PostgreSQL fails."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Pass the request on, or refuse it."""
-        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+        meta = request.META
+        if "\0" in request.path or "%00" in meta.get("QUERY_STRING", ""):
             return plain_problem(400, "The address contains a NUL character.")
+        # Unquoting makes a NUL of this escape, and the session store would look it up.
+        if "\\000" in meta.get("HTTP_COOKIE", ""):
+            return plain_problem(400, "A cookie contains a NUL character.")
         return self._get_response(request)

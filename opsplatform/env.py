@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
+
+from core.addresses import Allow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +127,10 @@ class Environment:
                 )
             if parts.scheme in {"http", "https"} and not parts.hostname:
                 _unusable("is a URL without a host")
+            if parts.scheme in {"http", "https"} and parts.username is not None:
+                _unusable("carries credentials, which would end up in logs")
+            if parts.scheme in {"postgres", "postgresql"} and not parts.path.strip("/"):
+                _unusable("names no database")
             return value
 
         return self._read(name, "URL", default, about, parse, secret=secret)
@@ -133,19 +139,35 @@ class Environment:
         """Read words separated by commas."""
         return self._read(name, "list, separated by commas", tuple(default), about, _split)
 
-    def networks(self, name: str, *, about: str, ports: bool = False) -> tuple[str, ...]:
-        """Read networks in CIDR notation, and with `ports` also `host:port` pairs."""
+    def targets(self, name: str, *, about: str) -> tuple[str, ...]:
+        """Read networks in CIDR notation and `host:port` pairs."""
 
         def parse(raw: str) -> tuple[str, ...]:
-            for item in (items := _split(raw)):
-                if not (_is_network(item) or (ports and _is_host_and_port(item))):
-                    _unusable(
-                        f"has an entry that is no network{' and no host:port' if ports else ''}"
-                    )
+            items = _split(raw)
+            for item in items:
+                if item.count(":") > 1 and "/" not in item and "[" not in item:
+                    _unusable("has an IPv6 entry that is neither [address]:port nor a network")
+                try:
+                    Allow.parse([item])
+                except ValueError:
+                    _unusable("has an entry that is no network such as 10.0.0.0/8 and no host:port")
             return items
 
-        kind = "CIDRs and host:port, separated by commas" if ports else "CIDRs, separated by commas"
-        return self._read(name, kind, (), about, parse)
+        return self._read(name, "CIDRs and host:port, separated by commas", (), about, parse)
+
+    def addresses(self, name: str, *, about: str) -> tuple[str, ...]:
+        """Read e-mail addresses separated by commas."""
+
+        def parse(raw: str) -> tuple[str, ...]:
+            items = _split(raw)
+            for item in items:
+                try:
+                    validate_email(item)
+                except ValidationError:
+                    _unusable("has an entry that is no e-mail address")
+            return items
+
+        return self._read(name, "e-mail addresses, separated by commas", (), about, parse)
 
     def path(self, name: str, *, default: str, about: str, base: Path) -> Path:
         """Read a path; a relative one is taken from `base`."""
@@ -233,19 +255,6 @@ def _within(number: float, minimum: float, maximum: float | None) -> None:
 
 def _split(raw: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in raw.split(",") if part.strip())
-
-
-def _is_network(item: str) -> bool:
-    try:
-        ip_network(item, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_host_and_port(item: str) -> bool:
-    host, colon, port = item.rpartition(":")
-    return bool(host and colon) and port.isascii() and port.isdigit() and 0 < int(port) < 65536  # noqa: PLR2004  # the highest port
 
 
 ENV: Final = Environment(os.environ)

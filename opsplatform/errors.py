@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from django.db import InterfaceError, OperationalError
 from django.shortcuts import render
 
 from core import tracing
@@ -29,7 +31,9 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """Answer 500; the page names no static file, which may be what failed."""
+    """Answer 500, or 503 while the database is away; the page names no static file."""
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return _answer(request, 503, "The database does not answer for now.")
     return _answer(request, 500, "An unexpected error; its request id is in the log.")
 
 

@@ -39,13 +39,15 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Bootstrap',
+            name='Installation',
             fields=[
                 ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ('keyring_id', models.CharField(blank=True, max_length=8)),
+                ('first_admin_at', models.DateTimeField(null=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='bootstrap_is_one_row')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='installation_is_one_row')],
             },
         ),
     ]

@@ -1,6 +1,6 @@
 """Who may sign in."""
 
-from accounts.models.bootstrap import Bootstrap
+from accounts.models.installations import Installation
 from accounts.models.users import User, UserManager
 
-__all__ = ["Bootstrap", "User", "UserManager"]
+__all__ = ["Installation", "User", "UserManager"]

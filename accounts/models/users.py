@@ -48,6 +48,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     password_expires_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    one_time_password: str = ""
+    """For showing once, right after it was made; never stored."""
+
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Bootstrap, User
+from accounts.models import Installation, User
 from accounts.services.users import create_user, reset_password
 
 if TYPE_CHECKING:
@@ -16,24 +16,19 @@ if TYPE_CHECKING:
 NAME: Final = "admin"
 
 
+@transaction.atomic
 def create_first_admin(*, actor: Actor) -> tuple[User, str] | None:
-    """Create the first admin, or give one who never signed in a new password once the old ran out.
+    """Create the first admin, or give one who never signed in another password.
 
-    Returns the user and the password to tell, or None when there is nothing to do. Of processes
-    that start at once, one makes the admin.
+    A start may fail between making the admin and telling the password, so the password is made anew
+    until somebody has used it. Returns the user and the password to tell, or None when there is
+    nothing to do. Of processes that start at once, one makes the admin.
     """
-    waiting = User.objects.filter(
-        must_change_password=True, password_expires_at__lte=timezone.now()
-    )
-    if Bootstrap.objects.exists():
-        if User.objects.count() == 1 and (user := waiting.first()) is not None:
-            return user, reset_password(actor=actor, user_id=user.pk)
-        return None
-    try:
-        with transaction.atomic():
-            Bootstrap.objects.create(pk=1)
-            if User.objects.exists():
-                return None
-            return create_user(actor=actor, username=NAME, roles=["admin"])
-    except IntegrityError:
-        return None
+    Installation.objects.get_or_create(pk=1)
+    unclaimed = Installation.objects.filter(pk=1, first_admin_at=None)
+    if unclaimed.update(first_admin_at=timezone.now()) and not User.objects.exists():
+        return create_user(actor=actor, username=NAME, roles=["admin"])
+    people = list(User.objects.all()[:2])
+    if len(people) == 1 and people[0].must_change_password and people[0].last_login is None:
+        return people[0], reset_password(actor=actor, user_id=people[0].pk)
+    return None

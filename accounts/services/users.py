@@ -18,7 +18,7 @@ from audit.services import changes, record
 from core.errors import InvalidInputError, InvalidTransitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from core.actors import Actor
@@ -38,6 +38,7 @@ def create_user(
     *, actor: Actor, username: str, email: str = "", roles: Iterable[str] = ()
 ) -> tuple[User, str]:
     """Create a person with a one-time password; return both, the password for showing once."""
+    names = sorted(set(roles))
     user = User(username=User.normalize_username(username), email=email)
     password = _give_one_time_password(user)
     _refuse_invalid(user)
@@ -47,13 +48,8 @@ def create_user(
     except IntegrityError:
         message = "There is a user of this name."
         raise InvalidInputError(message, errors={"username": [message]}) from None
-    _set_roles(user, roles)
-    record(
-        actor=actor,
-        action="user.created",
-        target=user,
-        after={"email": email, "roles": sorted(roles)},
-    )
+    _set_roles(user, names)
+    record(actor=actor, action="user.created", target=user, after={"email": email, "roles": names})
     return user, password
 
 
@@ -61,7 +57,11 @@ def create_user(
 def update_user(
     *, actor: Actor, user_id: UUID, email: str, roles: Iterable[str], is_active: bool
 ) -> User:
-    """Change a person's address, roles and right to sign in; the last admin stays one."""
+    """Change a person's address, roles and right to sign in; an admin must remain.
+
+    An admin who never chose a password of their own does not count: the one-time password runs out.
+    """
+    names = sorted(set(roles))
     # Two admins who demote each other at once wait here, so the second one sees the first act.
     Group.objects.select_for_update().get(name="admin")
     user = User.objects.select_for_update().get(pk=user_id)
@@ -70,8 +70,8 @@ def update_user(
     user.is_active = is_active
     _refuse_invalid(user)
     user.save(update_fields=["email", "is_active"])
-    _set_roles(user, roles)
-    _keep_one_admin()
+    _set_roles(user, names)
+    _keep_one_admin(before, user)
     old, new = changes(before, _shown(user))
     if new:
         record(actor=actor, action="user.updated", target=user, before=old, after=new)
@@ -81,6 +81,9 @@ def update_user(
 @transaction.atomic
 def change_own_password(*, actor: Actor, user: User, password: str) -> None:
     """Set the password that a person chose; raises InvalidInputError for a weak one."""
+    if user.check_password(password):
+        message = "Choose another password than the one you have."
+        raise InvalidInputError(message, errors={"password": [message]})
     try:
         validate_password(password, user)
     except ValidationError as error:
@@ -127,21 +130,32 @@ def _refuse_invalid(user: User) -> None:
         raise InvalidInputError(message, errors=error.message_dict) from None
 
 
-def _set_roles(user: User, roles: Iterable[str]) -> None:
-    names = set(roles)
+def _set_roles(user: User, names: Sequence[str]) -> None:
     groups = list(Group.objects.filter(name__in=names))
-    if unknown := names - {group.name for group in groups}:
+    if unknown := set(names) - {group.name for group in groups}:
         message = "There is no such role."
         raise InvalidInputError(message, errors={"roles": sorted(unknown)})
     user.groups.set(groups)
-    User.objects.filter(pk=user.pk).update(is_staff=bool(names & SIGNS_IN_TO_CONSOLE))
-    user.is_staff = bool(names & SIGNS_IN_TO_CONSOLE)
+    user.is_staff = not SIGNS_IN_TO_CONSOLE.isdisjoint(names)
+    User.objects.filter(pk=user.pk).update(is_staff=user.is_staff)
 
 
-def _keep_one_admin() -> None:
-    if not User.objects.filter(groups__name="admin", is_active=True).exists():
-        message = "The last active admin stays one: give somebody else the role first."
+def _keep_one_admin(before: Mapping[str, object], user: User) -> None:
+    after = _shown(user)
+    if not _is_admin(before) or _is_admin(after):
+        return
+    admins = User.objects.filter(groups__name="admin", is_active=True, must_change_password=False)
+    if not admins.exists():
+        message = (
+            "The last active admin stays one: give somebody else the role first, "
+            "and let them choose their password."
+        )
         raise InvalidTransitionError(message)
+
+
+def _is_admin(shown: Mapping[str, object]) -> bool:
+    roles = shown["roles"]
+    return bool(shown["is_active"]) and isinstance(roles, list) and "admin" in roles
 
 
 def _shown(user: User) -> dict[str, object]:

@@ -8,6 +8,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from audit.api.serializers import AuditRecordSerializer
 from audit.models import AuditRecord
+from core.rest import filters
 from core.rest.pagination import KeysetPagination
 
 
@@ -37,6 +38,4 @@ class AuditRecordViewSet(ReadOnlyModelViewSet[AuditRecord]):
 
     def get_queryset(self) -> QuerySet[AuditRecord]:
         """Narrow the rows by the query parameters."""
-        given = self.request.query_params
-        wanted = {column: given[name] for name, column in self.filters.items() if name in given}
-        return super().get_queryset().filter(**wanted)
+        return super().get_queryset().filter(**filters.texts(self.request, **self.filters))

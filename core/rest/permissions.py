@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 
 if TYPE_CHECKING:
@@ -20,8 +21,12 @@ class HasCapability(BasePermission):
     """Grants what `view.capabilities` names for the action, or else for the method."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        needed = capability_of(view, request.method or "")
+        method = request.method or ""
+        needed = capability_of(view, method)
         if needed is None:
+            # Whoever is known learns that the view has no such method; strangers learn nothing.
+            if request.user.is_authenticated and method not in view.allowed_methods:
+                raise MethodNotAllowed(method)
             return False
         if needed == PUBLIC:
             return True

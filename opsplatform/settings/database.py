@@ -18,7 +18,7 @@ DATABASE_URL = ENV.url(
 REDIS_URL = ENV.url(
     "REDIS_URL",
     default="",
-    schemes=("redis", "rediss", "unix"),
+    schemes=("redis", "rediss"),
     secret=True,
     about="redis://host:6379/0 for queue, limits and wake-ups. Empty: files in OPS_DATA_DIR.",
 )
@@ -56,7 +56,17 @@ def _database() -> dict[str, Any]:
     except (ValueError, dj_database_url.ParseError):
         ENV.problem("DATABASE_URL", "cannot be parsed")
         return {"ENGINE": "django.db.backends.dummy"}
-    database["OPTIONS"] = {"connect_timeout": 5, **database.get("OPTIONS", {})}
+    # A server that went away without a word, or a lock that somebody keeps, must not hold a thread
+    # for ever. Migrations lift the limits for themselves.
+    database["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+        "options": "-c statement_timeout=30s -c lock_timeout=10s",
+        **database.get("OPTIONS", {}),
+    }
     return database
 
 

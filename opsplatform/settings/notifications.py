@@ -10,7 +10,7 @@ MONITORING_ALERT_WEBHOOK = ENV.url(
     secret=True,
     about="URL that receives every alert as signed JSON.",
 )
-OPS_ALERT_EMAILS = ENV.items("OPS_ALERT_EMAILS", about="Addresses that receive every alert.")
+OPS_ALERT_EMAILS = ENV.addresses("OPS_ALERT_EMAILS", about="Addresses that receive every alert.")
 EMAIL_HOST = ENV.text("EMAIL_HOST", default="", about="SMTP server. Empty: no mail is sent.")
 EMAIL_PORT = ENV.integer("EMAIL_PORT", default=25, minimum=1, maximum=65535, about="Its port.")
 EMAIL_HOST_USER = ENV.text("EMAIL_HOST_USER", default="", about="Its user, if it wants one.")

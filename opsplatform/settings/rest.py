@@ -10,7 +10,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ["core.rest.permissions.HasCapability"],
     "DEFAULT_THROTTLE_CLASSES": ["core.rest.throttling.PrincipalThrottle"],
     "DEFAULT_PAGINATION_CLASS": "core.rest.pagination.KeysetPagination",
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["core.rest.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["core.rest.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.rest.negotiation.ShortNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -22,9 +22,8 @@ _given_secret_key = ENV.text(
     secret=True,
     about="Signs sessions and links. Default: generated into the keyring.",
 )
-OPS_OUTGOING_ALLOW = ENV.networks(
+OPS_OUTGOING_ALLOW = ENV.targets(
     "OPS_OUTGOING_ALLOW",
-    ports=True,
     about="Targets that checks and webhooks may reach although they are not public, "
     "such as 10.0.0.0/8 or 127.0.0.1:9000. Metadata addresses stay refused.",
 )
@@ -87,7 +86,10 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 CSRF_FAILURE_VIEW = "opsplatform.errors.csrf_failure"
-CSRF_USE_SESSIONS = True
+# In a cookie, not in the session: a stranger who opens the sign-in page must not make a row.
+CSRF_COOKIE_NAME = f"{_PREFIX}ops_csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = HTTPS
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_SSL_REDIRECT = HTTPS

@@ -5,6 +5,14 @@ from urllib.parse import urlsplit
 
 from opsplatform.env import ENV
 
+
+def _reachable(host: str) -> str:
+    """Return the host part of a URL under which a server bound to this address answers."""
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104  # compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
 ENV.section("Web")
 OPS_HOST = ENV.text(
     "OPS_HOST", default="127.0.0.1", about="Address that the web process listens on."
@@ -12,7 +20,7 @@ OPS_HOST = ENV.text(
 OPS_PORT = ENV.integer("OPS_PORT", default=8000, minimum=1, maximum=65535, about="Its port.")
 BASE_URL = ENV.url(
     "BASE_URL",
-    default=f"http://{'127.0.0.1' if OPS_HOST in {'0.0.0.0', '::', ''} else OPS_HOST}:{OPS_PORT}",  # noqa: S104  # compared, not bound
+    default=f"http://{_reachable(OPS_HOST)}:{OPS_PORT}",
     schemes=("http", "https"),
     about="Where people and the platform itself reach it; the first service that it watches. "
     "With https, cookies are Secure and HSTS is sent. Default: OPS_HOST and OPS_PORT.",

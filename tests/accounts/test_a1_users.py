@@ -86,6 +86,19 @@ def test_the_last_admin_stays(roles, is_active):
     assert [group.name for group in user.groups.all()] == ["admin"]
 
 
+def test_an_admin_who_never_signed_in_does_not_count():
+    root, _ = users.create_user(actor=SYSTEM, username="root", roles=["admin"])
+    users.create_user(actor=SYSTEM, username="bob", roles=["admin"])
+    with pytest.raises(InvalidTransitionError):
+        users.update_user(actor=SYSTEM, user_id=root.pk, email="", roles=[], is_active=True)
+    assert User.objects.filter(groups__name="admin").count() == 2
+
+
+def test_roles_from_a_generator_are_told_as_they_are_given():
+    users.create_user(actor=SYSTEM, username="root", roles=(name for name in ["admin"]))
+    assert json.loads(_last().payload)["after"]["roles"] == ["admin"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_admins_who_demote_each_other_at_once_leave_one():
     for name in ("admin",):
@@ -93,6 +106,7 @@ def test_two_admins_who_demote_each_other_at_once_leave_one():
     pair = [
         users.create_user(actor=SYSTEM, username=name, roles=["admin"])[0] for name in ("a", "b")
     ]
+    User.objects.update(must_change_password=False)
     refused = []
 
     def demote(user):

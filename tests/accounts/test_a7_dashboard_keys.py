@@ -48,6 +48,13 @@ def test_a_wrong_key_is_not_saved_by_a_session(client, make_user, key):
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
+def test_a_header_that_nothing_accepts_is_not_saved_by_a_session(client, make_user, header):
+    client.force_login(make_user(role="admin"))
+    answer = client.get("/api/audit/", headers={header: "Bearer of-nothing"})
+    assert answer.status_code == 401
+
+
 def test_two_credentials_at_once_are_refused(api, key):
     headers = {"X-Dash-Key": key, "Authorization": "Bearer x"}
     assert api.get("/api/audit/", headers=headers).status_code == 400

@@ -48,7 +48,7 @@ def test_decimal_numbers_keep_their_bounds(raw):
 
 
 @pytest.mark.parametrize(
-    "raw", ["ftp://host", "http://", "host", "http://[::1", "http://host:99999", "javascript:1"]
+    "raw", ["ftp://host", "http://", "host", "http://[::1", "http://host:99999", "javascript:1", "http://u:p@host"]
 )
 def test_urls_have_a_scheme_that_fits_and_a_host(raw):
     env = Environment({"X": raw})
@@ -61,17 +61,28 @@ def test_a_url_loses_its_last_slash():
     assert env.url("X", default="", schemes=("https",), about="") == "https://example.org"
 
 
-@pytest.mark.parametrize("raw", ["10.0.0.0/33", "host", "host:0", "host:70000", ":80"])
-def test_networks_are_checked(raw):
+@pytest.mark.parametrize(
+    "raw",
+    ["10.0.0.0/33", "10.0.0.1/8", "host", "host:0", "host:70000", ":80", "::1:9000", "1.2.3.4:x"],
+)
+def test_targets_are_checked(raw):
     env = Environment({"X": raw})
-    env.networks("X", ports=True, about="")
-    assert "X" in _refusal(env)
+    env.targets("X", about="")
+    assert "X has an" in _refusal(env)
 
 
 def test_networks_and_host_port_pairs_are_taken():
-    env = Environment({"X": "10.0.0.0/8, ::1, localhost:9000"})
-    assert env.networks("X", ports=True, about="") == ("10.0.0.0/8", "::1", "localhost:9000")
+    env = Environment({"X": "10.0.0.0/8, ::1/128, [::1]:9000, localhost:9000"})
+    taken = ("10.0.0.0/8", "::1/128", "[::1]:9000", "localhost:9000")
+    assert env.targets("X", about="") == taken
     env.refuse()
+
+
+@pytest.mark.parametrize("raw", ["nobody", "a@b", "a@example.org,", "a b@example.org", "@x.org"])
+def test_addresses_are_checked(raw):
+    env = Environment({"X": f"{raw},no"})
+    env.addresses("X", about="")
+    assert "no e-mail address" in _refusal(env)
 
 
 def test_a_file_gives_the_value_without_its_newline(tmp_path):
