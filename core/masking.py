@@ -28,6 +28,7 @@ _NAME: Final = r"""
     | csrf\w{0,30}
     | session_?(?:id|key)
     | (?:one[_-]?time[_-]?code|t?otp)
+    | (?:amz|goog)-signature
     | roles_json
 """
 _HEADER: Final = r"(?:proxy-)?authorization|(?:set-)?cookies?"
@@ -46,14 +47,30 @@ def _quoted(group: str) -> str:
     return rf"[bru]{{0,2}}(?P<{group}>\\{{0,3}}[\"'])(?:(?!{mark})(?:\\.|.))*(?:{mark}|\Z)"
 
 
+def _bracketed(depth: int) -> str:
+    """Match a list, tuple or object to its end, or to the end of the text if it was cut.
+
+    What is nested deeper ends it early. It always matches, so nothing is tried twice.
+    """
+    inner = f"{_bracketed(depth - 1)} |" if depth else ""
+    no_quote = r"[^\[\](){}\\\"']+ | \\" if depth else r"[^\])}\\\"']+ | \\"
+    quoted = _quoted(f"item{depth}")
+    return rf"(?:[\[{{(] (?:{quoted} | {inner} {no_quote})* (?:[\])}}]|\Z))"
+
+
 _ASSIGN: Final = r"\\{0,3}[\"']?[ \t]{0,3}(?:=>|[:=])[ \t]{0,3}+(?!\[masked\])"
 
 _SECRET: Final = re.compile(
     rf"""
-    (?P<kept>
+    (?P<phrase>
+        pass[_-]?phrases?\d?{_ASSIGN}
+    )
+    (?:{_quoted("words")} | [^\r\n]+)
+    | (?P<kept>
         (?:{_NAME} | (?<=[?&])(?:key|sig|signature|code|auth|sid)){_ASSIGN}
     )
-    (?:{_quoted("quote")} | (?:(?:bearer|basic|digest|token)\s+)?[^\s,;&"'<>)\]}}]+)
+    (?:{_quoted("quote")} | [\w.]{{0,40}}{_bracketed(2)}
+        | (?:(?:bearer|basic|digest|token)\s+)?[^\s,;&"'<>)\]}}]+)
     | (?P<line>
         (?:{_HEADER}){_ASSIGN}
     )
@@ -68,6 +85,37 @@ _SECRET: Final = re.compile(
     | (?<![\w.+%-])[\w.+%-]{{1,64}}@(?:[\w-]+\.)+[\w-]{{2,}}
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+# Tokens of well-known services, by the beginnings that their issuers chose to make them findable.
+_ISSUED: Final = re.compile(
+    r"""
+    \b(?:
+        A[KS]IA[0-9A-Z]{16}
+        | gh[opsur]_[0-9A-Za-z]{20,}
+        | github_pat_\w{20,}
+        | glpat-[\w-]{20,}
+        | [rs]k_(?:live|test)_[0-9A-Za-z]{10,}
+        | whsec_[\w+/=-]{10,}
+        | xox[a-z]-[\w-]{10,}
+    )
+    """,
+    re.VERBOSE,
+)
+_ISSUED_STEMS: Final = (
+    "AKIA",
+    "ASIA",
+    "gho_",
+    "ghp_",
+    "ghs_",
+    "ghu_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "k_live_",
+    "k_test_",
+    "whsec_",
+    "xox",
 )
 
 # The expression costs about 0.2 µs per character, these look-ups 0.01: most text has none of them.
@@ -97,6 +145,7 @@ _STEMS: Final = (
     "&auth",
     "?sid",
     "&sid",
+    "-signature",
 )
 
 
@@ -106,6 +155,10 @@ def mask(text: str) -> str:
     What is hidden is recognised by its shape or by the name before it. Hiding twice changes
     nothing. The time is linear in the length of the text.
     """
+    for stem in _ISSUED_STEMS:
+        if stem in text:
+            text = _ISSUED.sub(HIDDEN, text)
+            break
     if not (
         "=" in text
         or ":" in text
@@ -183,5 +236,7 @@ def _text(value: object) -> str:
 
 def _hide(found: re.Match[str]) -> str:
     """Keep the name before a secret, and hide the secret."""
-    before = found["kept"] or found["line"] or found["scheme"] or found["word"] or ""
+    before = (
+        found["phrase"] or found["kept"] or found["line"] or found["scheme"] or found["word"] or ""
+    )
     return f"{before}{HIDDEN}{found['at'] or ''}"

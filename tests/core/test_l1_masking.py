@@ -48,6 +48,22 @@ OPS_KEY = "ops_" + "a1B2" * 3 + "_" + "x9Y8" * 12 + "Z"
         ("-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\nx", "[masked]\nx"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc", "[masked]"),
         ("password='cut", "password=[masked]"),
+        ('ROLES_JSON={"k1":"admin"} x', "ROLES_JSON=[masked] x"),
+        ('ROLES_JSON={"k1":"admin"', "ROLES_JSON=[masked]"),
+        ('secret: ["a", "b]"], next', "secret: [masked], next"),
+        ("tokens={'a': ['b', ('c',)], 'd': 1} x", "tokens=[masked] x"),
+        ("tokens=frozenset({'a', 'b'}) x", "tokens=[masked] x"),
+        (r"{\"tokens\": [\"a\", \"b]\"], \"n\": 1}", r"{\"tokens\": [masked], \"n\": 1}"),
+        ("passphrase: correct horse's battery\nnext", "passphrase: [masked]\nnext"),
+        ("key_passphrase='a b' next", "key_passphrase=[masked] next"),
+        ("X-Amz-Signature=0f1e2d&X-Amz-Date=1", "X-Amz-Signature=[masked]&X-Amz-Date=1"),
+        ("id AKIAIOSFODNN7EXAMPLE used", "id [masked] used"),
+        (f"push with ghp_{'aB3' * 12} failed", "push with [masked] failed"),
+        (f"push with github_pat_{'aB3_' * 12} failed", "push with [masked] failed"),
+        (f"charge by sk_live_{'aB3' * 8} failed", "charge by [masked] failed"),
+        (f"charge by rk_live_{'aB3' * 8} failed", "charge by [masked] failed"),
+        (f"hook whsec_{'aB3' * 8} failed", "hook [masked] failed"),
+        (f"post by xoxb-{'12345-' * 4}aBc failed", "post by [masked] failed"),
     ],
 )
 def test_a_secret_is_hidden(text, masked):
@@ -67,6 +83,8 @@ def test_a_secret_is_hidden(text, masked):
         "key=value",
         "secretary: Ann",
         "at 12:30:01",
+        "weigh_in through the ghost",
+        "dash/1a2b3c4d",
         "",
     ],
 )
@@ -75,7 +93,16 @@ def test_what_is_no_secret_stays(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["password=x", "Authorization: Bearer x y", "a@example.com", "https://a:b@c/", JWT]
+    "text",
+    [
+        "password=x",
+        "Authorization: Bearer x y",
+        "a@example.com",
+        "https://a:b@c/",
+        JWT,
+        "tokens=['a', 'b']",
+        "passphrase: a b",
+    ],
 )
 def test_hiding_twice_changes_nothing(text):
     assert mask(mask(text)) == mask(text)
@@ -96,8 +123,13 @@ def test_hiding_twice_changes_nothing(text):
         "\\" * 30_000 + "token=" + "\\" * 30_000,
         "-----BEGIN PRIVATE KEY-----" * 2_000,
         "eyJaaaaaa." * 6_000,
+        "token=[" * 9_000,
+        "token=" + "[({" * 20_000,
+        "token=" + "{'\\\\" * 16_000,
+        "passphrase:" * 6_000,
+        "xoxb-" * 13_000,
     ],
-    ids=range(10),
+    ids=range(15),
 )
 def test_hostile_text_takes_no_long_time(text):
     assert isinstance(mask(text), str)
