@@ -38,6 +38,7 @@ __all__ = [
 MAX_BODY_BYTES = 256 * 1024
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 8190
+MAX_QUOTED_CHARACTERS = 1000
 USER_AGENT = "OpsPlatform"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -68,13 +69,18 @@ class Phases:
 
 
 class FetchError(Exception):
-    """The exchange failed before a whole answer was read."""
+    """The exchange failed before a whole answer was read.
 
-    def __init__(self, failure: Failure, detail: str, phases: Phases) -> None:
+    `detail` holds fixed texts only. `excerpt` may quote what the server sent: it is for those who
+    may read answers.
+    """
+
+    def __init__(self, failure: Failure, detail: str, phases: Phases, *, excerpt: str = "") -> None:
         super().__init__(f"{failure}: {detail}")
         self.failure = failure
         self.detail = detail
         self.phases = phases
+        self.excerpt = excerpt
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class _RefusedAddress(OSError):  # noqa: N818  # never leaves this module
 
 
 class _Broken(Exception):  # noqa: N818  # never leaves this module
-    """Carries a broken connection past aiohttp's own retry."""
+    """Carries a broken connection, its cause, past aiohttp's own retry."""
 
 
 class _TimedContext(ssl.SSLContext):
@@ -241,7 +247,7 @@ async def _no_retry(
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Broken(_text(error)) from error
+        raise _Broken from error
 
 
 async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> OutgoingResponse:
@@ -258,7 +264,8 @@ async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> Outg
         detail = f"No answer within {request.timeout_seconds:g} s."
         raise FetchError(Failure.TIMEOUT, detail, watch.phases()) from error
     except aiohttp.ClientConnectorDNSError as error:
-        raise FetchError(Failure.DNS, _text(error.os_error), watch.phases()) from error
+        detail = error.os_error.strerror or "The name was not found"
+        raise FetchError(Failure.DNS, detail, watch.phases()) from error
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
         cause = error.__cause__ or error
         raise FetchError(Failure.TLS, _text(cause), watch.phases()) from error
@@ -270,7 +277,7 @@ async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> Outg
         message = "This is not a URL that can be asked."
         raise InvalidTargetError(message) from error
     except (aiohttp.ClientError, _Broken, OSError) as error:
-        raise FetchError(Failure.PROTOCOL, _text(error), watch.phases()) from error
+        raise _broken(error, watch.phases()) from error
 
 
 async def _follow(
@@ -344,14 +351,33 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bo
     return content, truncated or bool(unpacker.unconsumed_tail)
 
 
-def _text(error: BaseException) -> str:
-    """Say in one line what went wrong; some errors have no text of their own."""
+def _broken(error: Exception, phases: Phases) -> FetchError:
+    """Say in fixed words how an exchange broke.
+
+    The parser quotes what it could not read, which is whatever listens at the port; everybody who
+    may see the result of a check would read it.
+    """
+    if isinstance(error, aiohttp.ClientResponseError):
+        detail = "The server does not speak HTTP, or its headers are too large."
+        excerpt = str(error.message)[:MAX_QUOTED_CHARACTERS]
+        return FetchError(Failure.PROTOCOL, detail, phases, excerpt=excerpt)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return FetchError(Failure.PROTOCOL, "The answer broke off or is malformed.", phases)
+    cause = error.__cause__ if isinstance(error, _Broken) else error
+    detail = "The connection was closed before an answer came"
+    if isinstance(cause, OSError):
+        detail = _text(cause, otherwise=detail)
+    return FetchError(Failure.PROTOCOL, f"{detail}.", phases)
+
+
+def _text(error: BaseException, *, otherwise: str = "The connection failed") -> str:
+    """Say in the words of the system or of the TLS library what went wrong.
+
+    Other texts may name addresses that a host has inside the network.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"The certificate is not valid: {error.verify_message}."
     if isinstance(error, ssl.SSLError):
         return error.reason or "TLS failed"
-    if isinstance(error, OSError) and error.strerror:
-        # Errors of the system get its own words; those of a lookup have negative numbers or none.
-        number = error.errno or 0
-        return os.strerror(number) if number > 0 else error.strerror
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else otherwise

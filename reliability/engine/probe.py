@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 
 import aiohttp
 from yarl import URL
@@ -67,7 +68,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one probe found; `excerpt` holds the begin of the body of a failed one."""
+    """What one probe found.
+
+    Everybody who sees the check reads `detail`, so nothing of the answer stands there. `excerpt`
+    holds what a failed probe was answered: the begin of the body, or of what is not HTTP.
+    """
 
     check_id: int
     at: datetime
@@ -106,7 +111,9 @@ async def probe(client: aiohttp.ClientSession, target: Target, *, at: datetime) 
     try:
         answer = await fetch(client, request)
     except FetchError as error:
-        return _failed(target, at, Failure(error.failure), error.detail, error.phases)
+        return _failed(
+            target, at, Failure(error.failure), error.detail, error.phases, excerpt=error.excerpt
+        )
     except (InvalidTargetError, RefusedTargetError) as error:
         return _failed(target, at, Failure.REFUSED, error.message, Phases())
     return _judge(target, at, answer)
@@ -115,7 +122,7 @@ async def probe(client: aiohttp.ClientSession, target: Target, *, at: datetime) 
 def _judge(target: Target, at: datetime, answer: OutgoingResponse) -> Result:
     failure, detail = None, ""
     if not any(first <= answer.status <= last for first, last in target.accept):
-        failure, detail = Failure.STATUS, f"HTTP {answer.status} {answer.reason}".strip()
+        failure, detail = Failure.STATUS, f"HTTP {answer.status} {_phrase(answer.status)}".strip()
     elif target.body_contains and target.body_contains.encode() not in answer.body:
         failure, detail = Failure.BODY, "The expected text is missing."
         if answer.truncated:
@@ -133,7 +140,23 @@ def _judge(target: Target, at: datetime, answer: OutgoingResponse) -> Result:
     )
 
 
-def _failed(target: Target, at: datetime, failure: Failure, detail: str, phases: Phases) -> Result:
+def _phrase(status: int) -> str:
+    """Name a status in the words of the standard: the server's own may be anything."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _failed(
+    target: Target,
+    at: datetime,
+    failure: Failure,
+    detail: str,
+    phases: Phases,
+    *,
+    excerpt: str = "",
+) -> Result:
     return Result(
         check_id=target.check_id,
         at=at,
@@ -142,6 +165,7 @@ def _failed(target: Target, at: datetime, failure: Failure, detail: str, phases:
         phases=phases,
         failure=failure,
         detail=_storable(detail)[:DETAIL_CHARACTERS],
+        excerpt=_storable(excerpt),
     )
 
 

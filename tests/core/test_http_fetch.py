@@ -169,6 +169,7 @@ def test_a_reset_connection_fails_at_once_and_is_not_tried_again():
         run(reset, raw=True)
 
     assert caught.value.failure is Failure.PROTOCOL
+    assert caught.value.detail == "The connection was closed before an answer came."
     assert len(connections) == 1
 
 
@@ -181,6 +182,39 @@ def test_an_answer_that_is_not_http_is_a_protocol_failure():
         run(greet, raw=True)
 
     assert caught.value.failure is Failure.PROTOCOL
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"-ERR unknown command requirepass=hunter22\r\n",
+        b"HTTP/1.1 2x0 requirepass=hunter22\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nrequirepass=hunter22\r\n",
+    ],
+    ids=["greeting", "status", "chunk"],
+)
+def test_what_is_no_http_is_quoted_in_the_excerpt_alone(sent):
+    async def greet(reader, writer):
+        writer.write(sent)
+        await writer.drain()
+
+    with pytest.raises(FetchError) as caught:
+        run(greet, raw=True)
+
+    assert caught.value.detail == "The server does not speak HTTP, or its headers are too large."
+    assert "hunter22" not in str(caught.value)
+    assert "hunter22" in caught.value.excerpt
+
+
+def test_a_body_that_breaks_off_is_told_in_fixed_words():
+    async def cut(reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhunter22")
+        await writer.drain()
+
+    with pytest.raises(FetchError) as caught:
+        run(cut, raw=True)
+
+    assert caught.value.detail == "The answer broke off or is malformed."
 
 
 def test_a_body_cut_short_is_a_protocol_failure():
@@ -238,7 +272,7 @@ def test_a_body_that_only_claims_to_be_compressed_is_left_as_it_is():
 
 @pytest.mark.parametrize(
     "headers",
-    [b"X-Long: " + b"x" * 9000 + b"\r\n", b"".join(b"X-%d: 1\r\n" % n for n in range(150))],
+    [b"X-Long: " + b"x" * 9000 + b"\r\n", b"".join(b"X-%d: 1\r\n" % n for n in range(110))],
     ids=["long", "many"],
 )
 def test_oversized_headers_are_a_protocol_failure(headers):

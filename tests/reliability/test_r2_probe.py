@@ -7,7 +7,7 @@ from aiohttp import web
 from core.http import Policy, session
 from reliability.engine.probe import Failure, Target, parse_accept, probe
 from reliability.engine.strikes import Rules
-from tests.support.servers import serving, unused_port
+from tests.support.servers import serving, serving_raw, unused_port
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -56,6 +56,32 @@ def test_an_unexpected_status_fails_with_a_short_excerpt():
     assert (result.ok, result.status_code, result.failure) == (False, 503, Failure.STATUS)
     assert result.detail == "HTTP 503 Service Unavailable"
     assert result.excerpt == "x" * 8192
+
+
+def test_the_words_of_the_server_do_not_stand_beside_its_status():
+    async def answer(request):
+        return web.Response(status=503, reason="requirepass hunter22")
+
+    assert check(answer).detail == "HTTP 503 Service Unavailable"
+
+
+def test_a_status_without_a_standard_name_stands_alone():
+    assert check(answering(599)).detail == "HTTP 599"
+
+
+def test_what_answers_in_another_protocol_is_kept_for_those_who_may_read_answers():
+    async def greet(reader, writer):
+        writer.write(b"SSH-2.0-hunter22\r\n")
+        await writer.drain()
+
+    async def scenario():
+        async with serving_raw(greet) as base, session(Policy.MONITOR) as client:
+            return await probe(client, target(base), at=AT)
+
+    result = asyncio.run(scenario())
+
+    assert result.detail == "The server does not speak HTTP, or its headers are too large."
+    assert "SSH-2.0-hunter22" in result.excerpt
 
 
 @pytest.mark.parametrize(("accept", "ok"), [("200-399", False), ("200,404", True)])
