@@ -17,6 +17,10 @@ from reliability.engine.strikes import Shift, State, Tracker, advance
 logger = logging.getLogger(__name__)
 
 PER_HOST = 4
+# A result outlives one interval by half of it, so a check that waits no longer is not late.
+MOST_WAIT_INTERVALS = 0.5
+# However many checks hang at one host, the others keep the rest of the places.
+MOST_PER_HOST = 0.5
 MAX_BUFFERED_RESULTS = 50_000
 
 _UNDECIDED = frozenset({State.SUSPECT, State.RECOVERING})
@@ -107,6 +111,9 @@ class Prober:
 
     `run` starts what is due, `take` hands over what was found, `replace` and `forget` change what
     is watched. Nothing here survives the process: the stored states do.
+
+    A host has few places. Only when its checks wait for so long that their results would expire
+    it gets more, up to half of all: many checks of one hanging host must find it down in time.
     """
 
     def __init__(
@@ -125,8 +132,8 @@ class Prober:
         self._schedule = Schedule()
         self._running: set[asyncio.Task[None]] = set()
         self._busy: Counter[str] = Counter()
-        # Dictionaries without values serve as ordered sets of checks.
-        self._queued: defaultdict[str, dict[int, None]] = defaultdict(dict)
+        # Checks that wait for a place at their host, in order, with the moment they were due.
+        self._queued: defaultdict[str, dict[int, float]] = defaultdict(dict)
         self.pending = Batch()
         self._is_full = False
         self._changed = asyncio.Event()
@@ -188,31 +195,45 @@ class Prober:
 
     def _start_due(self, now: float) -> bool:
         """Start what is due and return whether the limit stopped it."""
+        self._start_overdue(now)
         while len(self._running) < self._limit:
             due = self._schedule.next_due()
             key = self._schedule.pop(now)
             if key is None or due is None:
                 return False
-            self.worst_lag_seconds = max(self.worst_lag_seconds, now - due)
             host = self._watches[key].host
             if self._busy[host] < self._per_host:
-                self._start(key, host)
-            elif key not in self._queued[host]:
-                self._queued[host][key] = None
+                self._start(key, host, due)
+            else:
+                self._queued[host].setdefault(key, due)
         return True
 
-    def _start(self, key: int, host: str) -> None:
+    def _start_overdue(self, now: float) -> None:
+        """Start beyond the host's places what has waited there for too long."""
+        for host, waiting in self._queued.items():
+            most = max(self._per_host, int(MOST_PER_HOST * self._limit))
+            while waiting and self._busy[host] < most and len(self._running) < self._limit:
+                key, due = next(iter(waiting.items()))
+                interval = self._watches[key].target.rules.interval_seconds
+                if now - due < MOST_WAIT_INTERVALS * interval:
+                    break
+                del waiting[key]
+                self._start(key, host, due)
+
+    def _start(self, key: int, host: str, due: float) -> None:
+        late = max(0.0, time.monotonic() - due)
+        self.worst_lag_seconds = max(self.worst_lag_seconds, late)
         self._busy[host] += 1
-        task = asyncio.create_task(self._probe(self._watches[key], host))
+        task = asyncio.create_task(self._probe(self._watches[key], host, late))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _probe(self, watch: _Watch, host: str) -> None:
+    async def _probe(self, watch: _Watch, host: str, late: float) -> None:
         key = watch.target.check_id
         try:
             result = await probe(self._client, watch.target, at=self._now())
             if self._watches.get(key) is watch:
-                self._note(watch, result)
+                self._note(watch, result, late)
         except Exception:
             # A defect of ours must not end the beat of this check, nor count against its target.
             logger.exception("The probe of check %s failed by itself.", key)
@@ -221,7 +242,7 @@ class Prober:
                 self._schedule.put(key, self._next(watch))
             self._release(host)
 
-    def _note(self, watch: _Watch, result: Result) -> None:
+    def _note(self, watch: _Watch, result: Result, late: float) -> None:
         target = watch.target
         watch.tracker, shifts = advance(
             watch.tracker,
@@ -229,6 +250,7 @@ class Prober:
             ok=result.ok,
             at=result.at,
             latency_ms=result.latency_ms,
+            late_seconds=late,
         )
         self.pending.note(target, watch.tracker, shifts, result)
 
@@ -237,10 +259,10 @@ class Prober:
         self._busy[host] -= 1
         waiting = self._queued.get(host)
         while waiting:
-            key = next(iter(waiting))
+            key, due = next(iter(waiting.items()))
             del waiting[key]
             if key in self._watches:
-                self._start(key, host)
+                self._start(key, host, due)
                 break
         if not self._busy[host]:
             del self._busy[host]

@@ -74,29 +74,40 @@ class Shift:
 
 
 def advance(
-    tracker: Tracker, rules: Rules, *, ok: bool, at: datetime, latency_ms: float = 0.0
+    tracker: Tracker,
+    rules: Rules,
+    *,
+    ok: bool,
+    at: datetime,
+    latency_ms: float = 0.0,
+    late_seconds: float = 0.0,
 ) -> tuple[Tracker, tuple[Shift, ...]]:
     """Take one result into account and return the new memory with the shifts it caused.
 
-    `at` is when the probe began. DOWN counts from the first failed probe of the streak, UP after
-    it from the first successful one. A clock that jumps back makes no negative time.
+    `at` is when the probe began, `late_seconds` how long it had waited for a place by then. DOWN
+    counts from the first failed probe of the streak, UP after it from the first successful one.
+    A clock that jumps back makes no negative time.
     """
     at = max(at, tracker.since, tracker.last_at or at)
-    tracker, gap = _expire(tracker, rules, at)
+    tracker, gap = _expire(tracker, rules, at, late_seconds)
     decide = _succeed if ok else _fail
     tracker, shifts = decide(tracker, rules, at, latency_ms)
     return replace(tracker, last_at=at), gap + shifts
 
 
-def _expire(tracker: Tracker, rules: Rules, at: datetime) -> tuple[Tracker, tuple[Shift, ...]]:
+def _expire(
+    tracker: Tracker, rules: Rules, at: datetime, late_seconds: float
+) -> tuple[Tracker, tuple[Shift, ...]]:
     """Count as UNKNOWN the time in which no result was valid.
 
-    A target that was down stays down after the gap, so its incident goes on.
+    A queue of the prober's own, up to one interval of it, is no such time, or a hanging host with
+    many checks would turn unknown instead of down. A target that was down stays down after the
+    gap, so its incident goes on.
     """
     if tracker.last_at is None or tracker.standing is Standing.UNKNOWN:
         return tracker, ()
     expired_at = max(tracker.last_at + rules.validity, tracker.since)
-    if at <= expired_at:
+    if at <= expired_at + timedelta(seconds=min(late_seconds, rules.interval_seconds)):
         return tracker, ()
     before = tracker.standing
     lost = Shift(expired_at, before, Standing.UNKNOWN)

@@ -16,8 +16,8 @@ from tests.support.servers import serving
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def target(key, url, *, interval=60.0, version=1, retry=0.05):
-    rules = Rules(interval_seconds=interval, timeout_seconds=5)
+def target(key, url, *, interval=60.0, timeout=5, version=1, retry=0.05):
+    rules = Rules(interval_seconds=interval, timeout_seconds=timeout)
     return Target(check_id=key, config_version=version, url=url, rules=rules, retry_seconds=retry)
 
 
@@ -300,3 +300,44 @@ def test_hanging_targets_do_not_delay_the_others():
             return lasted
 
     assert play(site, scenario) < 1
+
+
+def test_many_checks_of_one_hanging_host_find_it_down_without_a_gap():
+    site = Site(seconds=30)
+    outlast = {"interval": 0.6, "timeout": 0.3, "retry": 0.1}
+
+    async def scenario(prober, base):
+        prober.replace([known(key, f"{base}/{key}", **outlast) for key in range(60)], at_once=True)
+        await until(prober, lambda: len(prober.pending.flips) >= 60)
+        return prober.take()
+
+    batch = play(site, scenario)
+
+    assert {flip.check_id for flip in batch.flips} == set(range(60))
+    assert {flip.shift.after for flip in batch.flips} == {Standing.DOWN}
+
+
+def test_a_hanging_host_gets_no_more_than_half_of_all_places():
+    site = Site(seconds=30)
+
+    async def scenario(prober, base):
+        checks = [known(key, f"{base}/{key}", interval=0.1, timeout=20) for key in range(40)]
+        prober.replace(checks, at_once=True)
+        await until(prober, lambda: site.open == 10)
+        for _ in range(10):
+            await prober.run(until=time.monotonic() + 0.02)
+
+    play(site, scenario, limit=20)
+
+    assert site.most_open == 10
+
+
+def test_the_time_in_the_queue_of_a_host_is_part_of_the_lag():
+    site = Site(seconds=0.1)
+
+    async def scenario(prober, base):
+        prober.replace([watch(key, f"{base}/{key}") for key in range(12)], at_once=True)
+        await until(prober, lambda: len(site.hits) == 12)
+        return prober.worst_lag_seconds
+
+    assert play(site, scenario) >= 0.19

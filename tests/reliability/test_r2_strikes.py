@@ -183,3 +183,17 @@ def test_a_degraded_target_goes_down_and_comes_back_degraded():
         Shift(at(180), Standing.DEGRADED, Standing.DOWN),
         Shift(at(240), Standing.DOWN, Standing.DEGRADED),
     ]
+
+
+@pytest.mark.parametrize(
+    ("second", "late", "gap"),
+    [(130, 30, False), (130, 29, True), (160, 99, False), (161, 99, True)],
+)
+def test_a_wait_for_a_place_makes_no_gap_up_to_one_interval(second, late, gap):
+    tracker, _, _ = play([(0, True)])
+
+    tracker, shifts = advance(tracker, RULES, ok=False, at=at(second), late_seconds=late)
+
+    unknown = Shift(at(100), Standing.UP, Standing.UNKNOWN)
+    assert shifts == ((unknown,) if gap else ())
+    assert tracker.streak_fail == 1
