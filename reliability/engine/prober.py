@@ -154,6 +154,7 @@ class Prober:
         now = time.monotonic()
         for target, tracker in watches:
             key = target.check_id
+            self._unqueue(key)
             self._watches[key] = _Watch(target, tracker, target.host)
             is_due = at_once or tracker.last_at is None
             self._schedule.put(key, now if is_due else self._turn(target, now))
@@ -162,6 +163,7 @@ class Prober:
     def forget(self, keys: Iterable[int]) -> None:
         """Stop watching; a probe under way is finished, and its result thrown away."""
         for key in keys:
+            self._unqueue(key)
             self._watches.pop(key, None)
             self._schedule.drop(key)
             self.pending.trackers.pop(key, None)
@@ -205,7 +207,7 @@ class Prober:
             if self._busy[host] < self._per_host:
                 self._start(key, host, due)
             else:
-                self._queued[host].setdefault(key, due)
+                self._queued[host][key] = due
         return True
 
     def _start_overdue(self, now: float) -> None:
@@ -254,16 +256,23 @@ class Prober:
         )
         self.pending.note(target, watch.tracker, shifts, result)
 
+    def _unqueue(self, key: int) -> None:
+        """Take a check out of the queue of its host; its next target may have another one.
+
+        A check is due in the schedule, waits in one queue or runs. Were it in two of these, one
+        moment would count as two strikes.
+        """
+        watch = self._watches.get(key)
+        if watch is not None and (waiting := self._queued.get(watch.host)):
+            waiting.pop(key, None)
+
     def _release(self, host: str) -> None:
         """Give the place to the next check that waits for this host."""
         self._busy[host] -= 1
-        waiting = self._queued.get(host)
-        while waiting:
+        if waiting := self._queued.get(host):
             key, due = next(iter(waiting.items()))
             del waiting[key]
-            if key in self._watches:
-                self._start(key, host, due)
-                break
+            self._start(key, host, due)
         if not self._busy[host]:
             del self._busy[host]
             self._queued.pop(host, None)

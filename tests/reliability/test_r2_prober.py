@@ -341,3 +341,39 @@ def test_the_time_in_the_queue_of_a_host_is_part_of_the_lag():
         return prober.worst_lag_seconds
 
     assert play(site, scenario) >= 0.19
+
+
+def test_a_check_that_moves_while_it_waits_for_its_old_host_is_probed_once():
+    site, other = Site(seconds=0.1), Site(status=500, seconds=0.3)
+
+    async def scenario(prober, base):
+        async with serving(other) as elsewhere:
+            # Another name of the same server is another host.
+            moved = elsewhere.replace("127.0.0.1", "localhost")
+            prober.replace([watch(key, f"{base}/{key}") for key in range(5)], at_once=True)
+            await until(prober, lambda: site.open == 4)
+            prober.replace([watch(4, f"{moved}/4", version=2, retry=60)], at_once=True)
+            await until(prober, lambda: prober.pending.trackers.keys() == {0, 1, 2, 3, 4})
+            await prober.run(until=time.monotonic() + 0.2)
+            return prober.take()
+
+    batch = play(site, scenario)
+
+    assert (site.hits["/4"], other.hits["/4"]) == (0, 1)
+    _, tracker = batch.trackers[4]
+    assert (tracker.state, tracker.streak_fail) == (State.SUSPECT, 1)
+
+
+def test_a_check_that_is_forgotten_while_it_waits_is_never_probed():
+    site = Site(seconds=0.1)
+
+    async def scenario(prober, base):
+        prober.replace([watch(key, f"{base}/{key}") for key in range(5)], at_once=True)
+        await until(prober, lambda: site.open == 4)
+        prober.forget([4])
+        await until(prober, lambda: len(prober.pending.trackers) == 4)
+        await prober.run(until=time.monotonic() + 0.2)
+
+    play(site, scenario)
+
+    assert set(site.hits) == {"/0", "/1", "/2", "/3"}
