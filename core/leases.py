@@ -6,6 +6,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -39,7 +40,7 @@ class Held:
 
 def new_holder() -> str:
     """Return a name for this process and this attempt; a restarted process is another holder."""
-    return f"{settings.HOSTNAME}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    return f"{_machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def acquire(*, name: str, seconds: float, holder: str | None = None) -> Held | None:
@@ -47,7 +48,8 @@ def acquire(*, name: str, seconds: float, holder: str | None = None) -> Held | N
     holder = holder or new_holder()
     if not Lease.objects.filter(name=name).exists():
         _create(name)
-    free = Q(until__lt=Now()) | Q(holder="")
+    # An end further away than anybody asks for was set before the clock stepped back.
+    free = Q(until__lt=Now()) | Q(holder="") | Q(until__gt=_from_now(seconds * 2))
     with transaction.atomic():
         taken = Lease.objects.filter(free, name=name).update(
             holder=holder, token=F("token") + 1, until=_from_now(seconds)
@@ -78,6 +80,27 @@ def fence(held: Held) -> None:
 def release(held: Held) -> None:
     """Give the lease back so that a successor need not wait for its end."""
     _of(held).update(holder="", until=Now())
+
+
+def release_of_the_dead() -> int:
+    """Free the leases of processes that died on this machine; return how many.
+
+    After a kill the successor would otherwise wait for the lease to run out. Another machine or
+    container cannot be asked, so its leases end by themselves.
+    """
+    freed = 0
+    prefix = f"{_machine()}:"
+    for name, holder in Lease.objects.filter(holder__startswith=prefix).values_list(
+        "name", "holder"
+    ):
+        if not Path(f"/proc/{holder.removeprefix(prefix).partition(':')[0]}").exists():
+            freed += Lease.objects.filter(name=name, holder=holder).update(holder="", until=Now())
+    return freed
+
+
+def _machine() -> str:
+    """Return a name for this machine and this space of process ids."""
+    return f"{settings.HOSTNAME}:{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
 def is_held(*, name: str) -> bool:

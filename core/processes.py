@@ -26,12 +26,20 @@ _FORGOTTEN_AFTER: Final = timedelta(hours=1)
 class Reporter:
     """A context in which a thread writes this process's row; the row goes when the context ends.
 
-    `alive` tells whether the work itself goes on: a process that hangs must not look well.
+    `alive` tells whether the work itself goes on: a process that hangs must not look well. `detail`
+    tells what else is worth knowing about it.
     """
 
-    def __init__(self, kind: Process.Kind, *, alive: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        kind: Process.Kind,
+        *,
+        alive: Callable[[], bool] = lambda: True,
+        detail: Callable[[], dict[str, object]] = dict,
+    ) -> None:
         self._kind = kind
         self._alive = alive
+        self._detail = detail
         self._done = threading.Event()
         self._started_at = timezone.now()
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
@@ -74,6 +82,7 @@ class Reporter:
                 "version": settings.OPS_VERSION,
                 "started_at": self._started_at,
                 "beat_at": now,
+                "detail": self._detail(),
             },
         )
         Process.objects.filter(beat_at__lt=now - _FORGOTTEN_AFTER).delete()

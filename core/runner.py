@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 from django.db import DatabaseError, InterfaceError, OperationalError
+from django.utils import timezone
 
 from core import leases, tracing
 from core.leases import LeaseLostError
@@ -39,7 +40,9 @@ def run_loops(loops: Sequence[Loop], *, kind: Process.Kind) -> None:
     """Run the loops until SIGTERM or SIGINT; what is under way gets five seconds to end."""
     runner = _Runner(loops)
     watchdog = threading.Thread(target=runner.watch, name="watchdog", daemon=True)
-    with Reporter(kind, alive=runner.hears):
+    with suppress(DatabaseError):
+        leases.release_of_the_dead()
+    with Reporter(kind, alive=runner.hears, detail=runner.failing):
         watchdog.start()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as event_loop:
             event_loop.run(runner.main())
@@ -51,6 +54,7 @@ class _Runner:
         self._loops = loops
         self._stop = asyncio.Event()
         self._stamp = time.monotonic()
+        self._failing: dict[str, str] = {}
 
     async def main(self) -> None:
         """Start every loop and wait for the signal."""
@@ -72,6 +76,13 @@ class _Runner:
         """Tell whether the event loop had a turn lately."""
         return time.monotonic() - self._stamp < _DEAF_SECONDS
 
+    def failing(self) -> dict[str, object]:
+        """Return which loops fail, and since when; for the process's row."""
+        return {"failing": dict(self._failing)} if self._failing else {}
+
+    def _note_failure(self, loop: Loop) -> None:
+        self._failing.setdefault(loop.name, timezone.now().isoformat(timespec="seconds"))
+
     def watch(self) -> None:
         """End the process when the event loop is blocked: the supervisor starts a sound one."""
         missed = 0
@@ -92,10 +103,13 @@ class _Runner:
                 await self._hold(loop)
             except LeaseLostError:
                 logger.warning("The loop %s lost its lease and stands by.", loop.name)
-            except Exception as error:
+            except DatabaseError as error:
+                self._note_failure(loop)
+                logger.warning("The loop %s has no database (%s).", loop.name, type(error).__name__)
+            except Exception:
                 # The edge of a loop that must live: whatever failed must not end its neighbours.
-                level = logging.WARNING if isinstance(error, DatabaseError) else logging.ERROR
-                logger.log(level, "The loop %s failed.", loop.name, exc_info=error)
+                self._note_failure(loop)
+                logger.exception("The loop %s failed.", loop.name)
             if time.monotonic() - began > _STABLE_SECONDS:
                 back_off = loop.period_seconds
             await self._pause(back_off)
@@ -129,6 +143,7 @@ class _Runner:
                 ids = {"request_id": tracing.new_request_id(), "trace_id": tracing.new_trace_id()}
                 with tracing.bind(**ids):
                     await run_slice(held)
+                self._failing.pop(loop.name, None)
                 # A slice longer than its period skips what it missed instead of catching up.
                 due = max(due + loop.period_seconds, time.monotonic())
                 await self._pause(due - time.monotonic())

@@ -1,16 +1,21 @@
 """What the rows of other apps say about the platform itself."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import Final
 
 from django.db.models import Max
 from django.utils import timezone
 
 from core.models import Process
 
-if TYPE_CHECKING:
-    from datetime import timedelta
+_LATELY: Final = timedelta(seconds=30)
+
+
+def failing_loops() -> list[str]:
+    """Return the loops that fail in the daemons that reported lately."""
+    lately = timezone.now() - _LATELY
+    details = Process.objects.filter(kind=Process.Kind.DAEMON, beat_at__gte=lately)
+    return sorted({name for row in details for name in row.detail.get("failing", {})})
 
 
 def silence_of(kind: Process.Kind) -> timedelta | None:

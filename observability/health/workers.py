@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Final
 
 from core.models import Process
-from observability.engine.findings import OK, Finding, down
-from observability.selectors import silence_of
+from observability.engine.findings import OK, Finding, degraded, down
+from observability.selectors import failing_loops, silence_of
 
 _LONGEST_SILENCE: Final = timedelta(seconds=30)
 
@@ -16,8 +16,11 @@ def probe_worker() -> Finding:
 
 
 def probe_daemon() -> Finding:
-    """Look for a daemon that reported lately."""
-    return judge_silence(Process.Kind.DAEMON, _LONGEST_SILENCE)
+    """Look for a daemon that reported lately, and for loops that fail in it."""
+    found = judge_silence(Process.Kind.DAEMON, _LONGEST_SILENCE)
+    if found == OK and (loops := failing_loops()):
+        return degraded(f"failing: {', '.join(loops)}")
+    return found
 
 
 def judge_silence(kind: Process.Kind, longest: timedelta) -> Finding:

@@ -1,5 +1,7 @@
 """One holder at a time; an old token is refused."""
 
+import os
+import subprocess
 from datetime import timedelta
 
 import pytest
@@ -67,3 +69,25 @@ def test_releasing_a_lost_lease_does_not_free_the_successors():
     leases.release(first)
 
     assert leases.is_held(name="loop")
+
+
+def test_an_end_from_before_the_clock_stepped_back_does_not_hold():
+    first = leases.acquire(name="loop", seconds=30)
+    Lease.objects.update(until=timezone.now() + timedelta(hours=1))
+    second = leases.acquire(name="loop", seconds=30)
+    assert second.token == first.token + 1
+
+
+def test_leases_of_the_dead_are_freed_and_those_of_the_living_are_not():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    dead = leases.new_holder().replace(f":{os.getpid()}:", f":{child.pid}:")
+    leases.acquire(name="dead", seconds=300, holder=dead)
+    leases.acquire(name="living", seconds=300)
+    leases.acquire(name="elsewhere", seconds=300, holder="another-machine:1:1:x")
+
+    assert leases.release_of_the_dead() == 1
+
+    assert not leases.is_held(name="dead")
+    assert leases.is_held(name="living")
+    assert leases.is_held(name="elsewhere")
