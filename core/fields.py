@@ -8,7 +8,7 @@ from django.db import models
 
 from core import crypto
 
-_KEY = "FIELD_KEY"
+FIELD_KEY = "FIELD_KEY"
 
 
 class SealedJSONField(models.TextField):  # type: ignore[type-arg]
@@ -32,14 +32,14 @@ class SealedJSONField(models.TextField):  # type: ignore[type-arg]
     def get_prep_value(self, value: Any) -> Any:  # noqa: ANN401  # Django's signature
         if value is None:
             return None
-        secret = settings.KEYRING.ensure(_KEY)
+        secret = settings.KEYRING.ensure(FIELD_KEY)
         plaintext = json.dumps(value, sort_keys=True).encode()
         return crypto.seal(secret, plaintext, context=self.context)
 
     def from_db_value(self, value: str | None, *_: object) -> Any:  # noqa: ANN401  # any JSON
         if value is None:
             return None
-        secrets = settings.KEYRING.all_valid(_KEY)
+        secrets = settings.KEYRING.all_valid(FIELD_KEY)
         return json.loads(crypto.unseal(secrets, value, context=self.context))
 
     def to_python(self, value: Any) -> Any:  # noqa: ANN401  # Django's signature

@@ -11,6 +11,7 @@ from accounts.models import Installation
 from audit.services import record
 from core import crypto
 from core.errors import NotConfiguredError
+from core.fields import FIELD_KEY
 
 if TYPE_CHECKING:
     from core.actors import Actor
@@ -27,6 +28,8 @@ def claim(*, actor: Actor, adopt: bool = False) -> None:
     of one machine would be unreadable on the next. `adopt` accepts a new keyring after the old one
     was lost. Raises NotConfiguredError.
     """
+    # Made now and not at first use, so that a copy of the ring taken today opens what is sealed then.
+    settings.KEYRING.ensure(FIELD_KEY)
     keyring_id = crypto.key_id(settings.KEYRING.ensure(_NAME))
     installation, _ = Installation.objects.get_or_create(pk=1)
     if installation.keyring_id == keyring_id:

@@ -16,5 +16,11 @@ OPS_DATA_DIR = ENV.path(
     about="Folder of everything the platform keeps: database, queue, logs, secrets. "
     "Relative data paths below are taken from it.",
 )
-KEYRING = Keyring(OPS_DATA_DIR / "secrets" / "runtime")
+OPS_KEYRING_DIR = ENV.path(
+    "OPS_KEYRING_DIR",
+    default="secrets/runtime",
+    base=OPS_DATA_DIR,
+    about="The platform's own secrets. Machines that share a database share them, or a copy.",
+)
+KEYRING = Keyring(OPS_KEYRING_DIR)
 STATIC_ROOT = BASE_DIR / "static-root"

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from accounts.services.first_admin import create_first_admin
+from accounts.services.installations import claim
 from core.actors import SYSTEM
+from core.errors import DomainError
 from notifications.services.environment import sync_environment_channels
 from reliability.services.self_check import ensure_self_check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Any number that no other program uses on this database.
+_LOCK_KEY: Final = 7_306_518_241
 
 
 class FirstAdmin(TypedDict):
@@ -26,27 +33,49 @@ class FirstAdmin(TypedDict):
     password: str
 
 
-def prepare(answer: int) -> None:
-    """Bring database and schedule in step with the code; write the first admin to `answer`.
+def prepare(*, adopt_keyring: bool = False) -> FirstAdmin | None:
+    """Bring database, schedule and static files in step with the code; safe to run again.
 
-    Runs in a process of its own, so that the supervisor never holds a database connection.
+    Returns the first admin if a password is to be told. Exits with a message when it cannot.
     """
     try:
-        call_command("check", fail_level="ERROR", stdout=_Nowhere())
-        if not (settings.STATIC_ROOT / "staticfiles.json").exists():
-            call_command("collectstatic", interactive=False, verbosity=0)
-        call_command("migrate", interactive=False, verbosity=0)
-        call_command("sync_periodic_jobs", stdout=_Nowhere())
-        sync_environment_channels()
-        ensure_self_check()
-        admin = _first_admin()
-    except (CommandError, SystemCheckError) as error:
+        with _alone():
+            return _prepare(adopt_keyring=adopt_keyring)
+    except (CommandError, SystemCheckError, DomainError) as error:
         sys.exit(f"OpsPlatform cannot start.\n{error}")
     except DatabaseError as error:
         place = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
         sys.exit(f"OpsPlatform cannot start: the database ({place}) refuses.\n{error}")
-    if admin is not None:
-        os.write(answer, json.dumps(admin).encode())
+
+
+def _prepare(*, adopt_keyring: bool) -> FirstAdmin | None:
+    call_command("check", fail_level="ERROR", stdout=_Nowhere())
+    if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+        call_command("collectstatic", interactive=False, verbosity=0)
+    call_command("migrate", interactive=False, verbosity=0)
+    claim(actor=SYSTEM, adopt=adopt_keyring)
+    call_command("sync_periodic_jobs", stdout=_Nowhere())
+    sync_environment_channels()
+    ensure_self_check()
+    return _first_admin()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Have one machine prepare at a time, and let migrations take as long as they need.
+
+    On SQLite the supervisor's lock on the data folder does the same.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK_KEY])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK_KEY])
 
 
 def _first_admin() -> FirstAdmin | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Final
+
+from opsplatform.supervisor.terminal import say
 
 if TYPE_CHECKING:
     import socket
@@ -39,14 +40,14 @@ class Readiness:
         if not missing:
             self._ready = True
             host = f"[{self._host}]" if ":" in self._host else self._host
-            self._say(f"Ready: http://{host}:{self._port}/")
+            say(f"Ready: http://{host}:{self._port}/")
             for line in self._first_lines:
-                self._say(line)
+                say(line)
         elif now >= self._speak_at:
             self._speak_at = now + _NEXT_WORD_SECONDS
             waited = int(now - self._began)
             alive = ", ".join(sorted(running)) or "nothing"
-            self._say(f"Not ready after {waited} s: {'; '.join(missing)}. Running: {alive}.")
+            say(f"Not ready after {waited} s: {'; '.join(missing)}. Running: {alive}.")
 
     def _missing(self) -> list[str]:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=1)
@@ -66,7 +67,3 @@ class Readiness:
             for name, state in checks.items()
             if state.get("state") == "down"
         ] or ["not ready"]
-
-    def _say(self, text: str) -> None:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()

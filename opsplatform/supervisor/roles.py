@@ -18,6 +18,7 @@ from core.runner import run_loops
 from opsplatform.beat import LeasedScheduler
 from opsplatform.bridge.protocol import GuardedProtocol
 from opsplatform.celery import app
+from opsplatform.supervisor.memory import return_large_blocks
 
 if TYPE_CHECKING:
     import socket
@@ -30,6 +31,7 @@ _BEAT_LATE_SECONDS: Final = 60.0
 
 def run_web(sockets: list[socket.socket]) -> None:
     """Serve HTTP on the sockets until SIGTERM; requests under way are finished."""
+    return_large_blocks()
     config = uvicorn.Config(
         "opsplatform.asgi:application",
         log_config=None,

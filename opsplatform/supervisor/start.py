@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from opsplatform.supervisor.child import ask_for_signal_on_parents_death
 from opsplatform.supervisor.preload import preload
 from opsplatform.supervisor.prepare import FirstAdmin, prepare
 from opsplatform.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _PORT_SECONDS: Final = 10.0
@@ -31,13 +33,15 @@ _FOLDERS: Final = ("run", "tmp")
 def start() -> None:
     """Run the platform; raises CommandError when it cannot begin."""
     folder: Path = settings.OPS_DATA_DIR
+    # Everything that the platform writes is its own business.
+    os.umask(0o077)
     _make_folders(folder)
     lock, previous = _take_lock(folder / "run" / "up.lock")
     try:
         listener = listen(wait=_PORT_SECONDS if previous else 0.0)
         preload()
         gc.collect()
-        first_lines = _first_lines(_prepared())
+        first_lines = _first_lines(_prepared([lock, listener.fileno()]))
         Supervisor(listener, lock=lock, first_lines=first_lines).run()
         os.ftruncate(lock, 0)
     finally:
@@ -47,7 +51,6 @@ def start() -> None:
 def _make_folders(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
         for name in _FOLDERS:
             (folder / name).mkdir(mode=0o700, exist_ok=True)
         probe = folder / "run" / f".writable-{os.getpid()}"
@@ -103,13 +106,17 @@ def _cannotlisten(error: OSError) -> str:
     return f"Cannot listen on {host}:{port} ({error.strerror}); see OPS_HOST and OPS_PORT."
 
 
-def _prepared() -> FirstAdmin | None:
-    """Prepare in a process of its own; return the first admin if one was made."""
+def _prepared(private: Sequence[int]) -> FirstAdmin | None:
+    """Prepare in a process of its own, so that the supervisor never connects to the database."""
+    parent = os.getpid()
     read_end, write_end = os.pipe()
     pid = os.fork()
     if not pid:
-        os.close(read_end)
-        _leave_with(partial(prepare, write_end))
+        # A fork that outlives a killed supervisor would hold its lock and its port.
+        for descriptor in (read_end, *private):
+            os.close(descriptor)
+        ask_for_signal_on_parents_death(parent)
+        _leave_with(partial(_prepare_and_tell, write_end))
     os.close(write_end)
     with os.fdopen(read_end, "rb") as answer:
         raw = answer.read()
@@ -121,6 +128,12 @@ def _prepared() -> FirstAdmin | None:
         return None
     admin: FirstAdmin = json.loads(raw)
     return admin
+
+
+def _prepare_and_tell(answer: int) -> None:
+    admin = prepare()
+    if admin is not None:
+        os.write(answer, json.dumps(admin).encode())
 
 
 def _leave_with(run: partial[None]) -> None:

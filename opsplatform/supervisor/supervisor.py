@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from django.conf import settings
 from opsplatform.supervisor import roles
 from opsplatform.supervisor.child import Child, Lifeline, fork
 from opsplatform.supervisor.readiness import Readiness
+from opsplatform.supervisor.terminal import say
 
 if TYPE_CHECKING:
     import socket
@@ -133,8 +133,7 @@ class Supervisor:
         *lines, rest = (self._partial.get(descriptor, b"") + data).split(b"\n")
         self._partial[descriptor] = rest[-65_536:]
         for line in lines:
-            sys.stdout.write(f"{name:<7}| {line.decode(errors='replace')}\n")
-        sys.stdout.flush()
+            say(f"{name:<7}| {line.decode(errors='replace')}")
 
     def _stop(self, *, drain: bool) -> None:
         """Drain, end beat and daemon, then web and worker; kill what is left at the deadline."""
@@ -176,9 +175,3 @@ class Supervisor:
             run()
 
         return closed
-
-
-def say(text: str) -> None:
-    """Tell the operator something on the terminal."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()

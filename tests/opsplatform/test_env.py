@@ -48,7 +48,16 @@ def test_decimal_numbers_keep_their_bounds(raw):
 
 
 @pytest.mark.parametrize(
-    "raw", ["ftp://host", "http://", "host", "http://[::1", "http://host:99999", "javascript:1", "http://u:p@host"]
+    "raw",
+    [
+        "ftp://host",
+        "http://",
+        "host",
+        "http://[::1",
+        "http://host:99999",
+        "javascript:1",
+        "http://u:p@host",
+    ],
 )
 def test_urls_have_a_scheme_that_fits_and_a_host(raw):
     env = Environment({"X": raw})

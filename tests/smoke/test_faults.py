@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -18,6 +19,11 @@ from tests.support.platform import ROOT, Platform, wait_until
 
 pytestmark = [pytest.mark.smoke, pytest.mark.fault, pytest.mark.timeout(180)]
 
+_HOLDERS = (
+    "from core.models import Lease;"
+    "print(*Lease.objects.exclude(name='beat').values_list('holder', flat=True))"
+)
+_USERS = "from accounts.models import User;print(*User.objects.values_list('username', flat=True))"
 NAMES = ("web", "worker", "beat", "daemon")
 
 
@@ -100,14 +106,12 @@ def test_a_second_start_on_the_same_folder_is_refused(platform, tmp_path):
 
 def test_a_start_after_a_kill_succeeds_and_keeps_the_admin(platform):
     running = platform()
-    first = running.password
-    assert first
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
-    running.password = ""
     running.start()
-    assert running.password == ""
     assert _health(running) == 200
+    listed = running.manage("shell", "-v0", "-c", _USERS).stdout
+    assert listed.split() == ["admin"]
 
 
 def test_a_start_that_was_interrupted_is_completed_by_the_next(tmp_path):
@@ -118,8 +122,8 @@ def test_a_start_that_was_interrupted_is_completed_by_the_next(tmp_path):
         time.sleep(1.2)
         made.kill()
         made.start()
-        listed = made.manage("create_first_admin").stdout
-        assert "nothing was changed" in listed
+        assert made.password
+        assert made.manage("shell", "-v0", "-c", _USERS).stdout.split() == ["admin"]
     finally:
         made.kill()
 
@@ -172,6 +176,67 @@ def test_an_unknown_role_stops_the_start(tmp_path):
     assert code == 1
     assert "emperor" in told
     assert "k" * 40 not in told
+
+
+def test_the_password_is_told_until_somebody_has_used_it(platform):
+    running = platform()
+    first = running.password
+    running.stop(signal.SIGINT)
+    running.password = ""
+    running.start()
+    assert running.password not in {"", first}
+
+
+def test_a_full_disk_behind_the_terminal_ends_nothing(tmp_path):
+    made = Platform(tmp_path / "data")
+    with Path("/dev/full").open("w") as full:
+        made.launch(stdout=full)
+    try:
+        url = f"http://127.0.0.1:{made.environment['OPS_PORT']}"
+        made.url = url
+
+        def answers():
+            try:
+                return _health(made, "/readyz") == 200
+            except OSError:
+                return False
+
+        wait_until(answers, seconds=60, what="an answer")
+        before = made.child("worker")
+        before.kill()
+        wait_until(
+            lambda: (found := made.child("worker")) and found.pid != before.pid,
+            seconds=10,
+            what="a new worker",
+        )
+        assert not made.ended()
+    finally:
+        made.kill()
+
+
+def test_another_keyring_is_refused(platform, tmp_path):
+    running = platform()
+    running.stop(signal.SIGINT)
+    made = Platform(tmp_path / "data", **{**running.environment, "OPS_KEYRING_DIR": "other"})
+    made.launch()
+    made.wait()
+    time.sleep(0.1)
+    assert "belongs to another keyring" in "\n".join(made.lines)
+    told = made.manage("prepare", "--adopt-keyring").stdout
+    assert told.endswith("Prepared.\n")
+
+
+def test_loops_go_on_soon_after_the_daemon_was_killed(platform):
+    running = platform()
+    before = running.child("daemon")
+    before.kill()
+
+    def holders():
+        listed = running.manage("shell", "-v0", "-c", _HOLDERS).stdout
+        return f":{running.child('daemon').pid}:" in listed and f":{before.pid}:" not in listed
+
+    wait_until(lambda: running.child("daemon") is not None, seconds=5, what="a new daemon")
+    wait_until(holders, seconds=12, what="new holders of the leases")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -74,7 +74,7 @@ class Platform:
         wait_until(lambda: self.url or self.ended(), seconds=60, what="Ready")
         assert self.url, "\n".join(self.lines)
 
-    def launch(self):
+    def launch(self, stdout=subprocess.PIPE):
         """Start without waiting."""
         self.url = ""
         self._process = subprocess.Popen(
@@ -82,10 +82,12 @@ class Platform:
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        if stdout is not subprocess.PIPE:
+            return
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
 
     def _read(self, process):

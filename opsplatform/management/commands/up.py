@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import setproctitle
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from opsplatform.supervisor.child import ask_for_signal_on_parents_death
 from opsplatform.supervisor.start import start
@@ -30,4 +30,8 @@ class Command(BaseCommand):
         if options["with_parent"]:
             ask_for_signal_on_parents_death(os.getppid())
         setproctitle.setproctitle("opsplatform: up")
-        start()
+        try:
+            start()
+        except KeyboardInterrupt:
+            message = "Interrupted before the platform was started."
+            raise CommandError(message) from None
