@@ -74,6 +74,8 @@ class Bridge:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         fields = read_headers(scope["headers"])
+        if scope["http_version"] == "1.1" and "HTTP_HOST" not in fields:
+            raise RefusedError(400, "The request has no Host header.")
         self._reading += 1
         try:
             body, length = await read_body(

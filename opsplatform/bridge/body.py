@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opsplatform.bridge.types import Receive
 
 SILENCE_SECONDS: Final = 30.0
+LEAST_BYTES_PER_SECOND: Final = 500
 MEMORY_BYTES: Final = 1_048_576
 
 # Of a body that is too large so much is still read before the answer: a client that is busy
@@ -54,6 +55,9 @@ async def read_body(
     it declares (400), or that the disk does not take (503); ClientGoneError if the client leaves.
     What is larger than memory_bytes goes to a file.
 
+    Too slow is who sends nothing for silence_seconds, and who after as many seconds has sent less
+    than 500 bytes for each further one: a byte now and then would hold the connection for ever.
+
     A client that expects `100 Continue` is refused before it sends anything.
     """
     if declared is None and not chunked:
@@ -69,8 +73,7 @@ async def read_body(
         _check_length(length, limit, declared)
     except TimeoutError:
         body.close()
-        message = f"No byte of the body came for {silence_seconds:g} seconds."
-        raise RefusedError(408, message) from None
+        raise RefusedError(408, "The body did not come in time.") from None
     except OSError as error:
         body.close()
         raise RefusedError(503, "The server cannot store the body.") from error
@@ -91,7 +94,8 @@ async def _fill(
     """Read until the end or beyond the limit; return how much came, and whether there is more."""
     loop = asyncio.get_running_loop()
     length, more = 0, True
-    async with asyncio.timeout(silence_seconds) as silence:
+    began = loop.time()
+    async with asyncio.timeout(silence_seconds) as patience:
         while more and length <= limit:
             chunk, more = await _next(receive)
             length += len(chunk)
@@ -101,7 +105,8 @@ async def _fill(
             else:
                 body.write(chunk)
             if chunk:
-                silence.reschedule(loop.time() + silence_seconds)
+                paid_until = began + length / LEAST_BYTES_PER_SECOND
+                patience.reschedule(min(loop.time(), paid_until) + silence_seconds)
     return length, more
 
 

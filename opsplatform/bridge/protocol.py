@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import resource
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -15,12 +17,23 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+logger = logging.getLogger(__name__)
+
 _MOST_HEAD_BYTES: Final = 65_536
 _HEAD_SECONDS: Final = 20.0
+_COMPLAINT_SECONDS: Final = 10.0
+
+
+def _most_connections() -> int:
+    """Return how many connections leave descriptors for files, databases and the log.
+
+    Each may need a second one, for a body that does not fit its share of the memory.
+    """
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Ends connections that send headers without end (431) or too slowly (408).
+    """Ends connections that send headers without end (431) or too slowly (408), or are too many.
 
     uvicorn hands a request over when its headers are complete, and waits for them for ever. A
     connection that says nothing is closed too. Looked at every 20 seconds, so a limit may be
@@ -28,6 +41,8 @@ class GuardedProtocol(HttpToolsProtocol):
     """
 
     head_seconds = _HEAD_SECONDS
+    most_connections = _most_connections()
+    complained_at = float("-inf")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # uvicorn's signature
         super().__init__(*args, **kwargs)
@@ -35,15 +50,21 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_began_at = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._cycles: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """Begin to watch a new connection."""
         super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            self._complain()
+            self._refuse(503, "The server has too many connections.")
+            return
         self._timer = self.loop.call_later(self.head_seconds, self._check_head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop watching."""
         self._stop_timer()
+        self._give_up()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
@@ -72,6 +93,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Hand the request over."""
         self._head_is_open = False
         super().on_headers_complete()
+        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+        self._cycles.append(self.cycle)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser cannot read."""
@@ -90,6 +113,7 @@ class GuardedProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             # Another answer is on its way; two mixed would mislead the client.
+            self._give_up()
             self.transport.close()
             return
         body = orjson.dumps({"type": "about:blank", "status": status, "detail": detail})
@@ -102,6 +126,21 @@ class GuardedProtocol(HttpToolsProtocol):
         lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
         self.transport.close()
+
+    def _give_up(self) -> None:
+        """Tell every request that its client is gone: uvicorn tells only the newest in the line."""
+        for cycle in self._cycles:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
+    def _complain(self) -> None:
+        now = self.loop.time()
+        if now - type(self).complained_at >= _COMPLAINT_SECONDS:
+            type(self).complained_at = now
+            logger.warning(
+                "Connections over the limit are refused.", extra={"limit": self.most_connections}
+            )
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 
 import pytest
 
@@ -79,9 +80,18 @@ def test_a_silent_client_is_refused():
 
 
 def test_a_slow_client_that_is_never_silent_is_waited_for():
-    parts = [part for _ in range(8) for part in (0.03, b"x")]
+    parts = [part for _ in range(8) for part in (0.03, b"x" * 50)]
 
-    assert read(*parts, silence_seconds=0.15) == (b"x" * 8, 8)
+    assert read(*parts, limit=400, silence_seconds=0.15) == (b"x" * 400, 400)
+
+
+def test_a_byte_now_and_then_does_not_hold_the_connection():
+    parts = [part for _ in range(100) for part in (0.03, b"x")]
+
+    with pytest.raises(RefusedError) as caught:
+        read(*parts, silence_seconds=0.15)
+
+    assert (caught.value.status, caught.value.detail) == (408, "The body did not come in time.")
 
 
 def test_empty_parts_do_not_count_as_a_sign_of_life():
@@ -202,4 +212,22 @@ def test_the_body_is_closed_when_the_request_is_over():
 
     asyncio.run(ask(make_bridge(application), scope("POST"), b"x"))
 
+    assert [body.closed for body in bodies] == [True]
+
+
+def test_the_body_of_a_request_without_a_thread_is_closed(monkeypatch):
+    bodies = []
+
+    async def keep(*args, **options):
+        bodies.append(BytesIO())
+        return bodies[0], 0
+
+    async def refuse():
+        raise RefusedError(503, "full")
+
+    bridge = make_bridge(echo)
+    monkeypatch.setattr("opsplatform.bridge.application.read_body", keep)
+    monkeypatch.setattr(bridge.pool, "enter", refuse)
+
+    assert asyncio.run(ask(bridge, scope("POST"), b"x")).status == 503
     assert [body.closed for body in bodies] == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 
 import pytest
 
@@ -261,3 +262,28 @@ def test_a_refusal_carries_its_status():
     refusal = RefusedError(503, "later", retry_after_seconds=2)
 
     assert (refusal.status, refusal.detail, refusal.retry_after_seconds) == (503, "later", 2)
+
+
+def test_a_long_stream_is_no_reason_to_kill():
+    def stream():
+        for _ in range(10):
+            time.sleep(0.02)
+            yield b"x"
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return stream()
+
+    async def run():
+        bridge = make_bridge(application, threads=1, stuck_seconds=0.1)
+        statuses = []
+
+        async def look(block):
+            statuses.append((await health(bridge)).status)
+
+        first = asyncio.create_task(ask(bridge, on_block=look))
+        await asyncio.sleep(0)
+        await asyncio.gather(first, ask(bridge))
+        return statuses
+
+    assert asyncio.run(run()) == [200] * 10

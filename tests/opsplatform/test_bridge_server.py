@@ -21,6 +21,13 @@ class Impatient(GuardedProtocol):
     head_seconds = 0.2
 
 
+class Small(GuardedProtocol):
+    """The protocol with room for two."""
+
+    most_connections = 2
+    complained_at = float("-inf")
+
+
 def echo(environ, start_response):
     """Answer with what was sent."""
     body = environ["wsgi.input"].read()
@@ -124,6 +131,83 @@ def test_complete_headers_that_are_too_large_are_refused():
         status, _, body = request(port, headers={"X-Large": "y" * 70_000})
 
     assert (status, json.loads(body)["status"]) == (431, 431)
+
+
+def test_long_headers_after_others_are_counted_from_their_beginning():
+    many = b"X-Many: " + b"y" * 8_000 + b"\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n"
+
+    with served(make_bridge(echo)) as port, connected(port) as connection:
+        for _ in range(2):
+            connection.sendall(head)
+            for _ in range(7):
+                time.sleep(0.01)
+                connection.sendall(many)
+            connection.sendall(b"\r\n")
+            answer = connection.recv(65_536)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_headers_without_a_host_are_refused():
+    with served(make_bridge(echo)) as port, connected(port) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def test_old_http_needs_no_host():
+    with served(make_bridge(echo)) as port, connected(port) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_connections_over_the_limit_are_refused_until_others_leave(caplog):
+    with served(make_bridge(echo), Small) as port:
+        with connected(port) as first, connected(port), connected(port) as third:
+            refused = read_all(third)
+            with connected(port) as fourth:
+                refused_too = read_all(fourth)
+            first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            served_still = first.recv(1_000)
+        time.sleep(0.05)
+        answer = request(port)
+
+    assert {refused[:13], refused_too[:13]} == {b"HTTP/1.1 503 "}
+    assert b"content-security-policy: default-src 'none'" in refused
+    assert (served_still[:13], answer[0]) == (b"HTTP/1.1 200 ", 200)
+    logged = [record for record in caplog.records if record.name == "opsplatform.bridge.protocol"]
+    assert [(record.levelname, record.limit) for record in logged] == [("WARNING", 2)]
+
+
+def test_a_flood_of_requests_behind_an_answer_ends_it_in_silence(caplog):
+    closed = threading.Event()
+
+    def stream():
+        try:
+            for _ in range(200):
+                time.sleep(0.02)
+                yield b"x"
+        finally:
+            closed.set()
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return stream()
+
+    flood = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 10 + b"GET / HTTP/1.1\r\nX: "
+
+    with served(make_bridge(application)) as port, connected(port) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.recv(1_000)
+        with contextlib.suppress(OSError):
+            connection.sendall(flood)
+            for _ in range(10):
+                connection.sendall(b"y" * 30_000)
+                time.sleep(0.01)
+            read_all(connection)
+        assert closed.wait(2)
+
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_slow_headers_are_refused():

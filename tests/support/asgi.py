@@ -50,6 +50,8 @@ def scope(
     """Return the scope of a request; one that may have a body has chunks unless it has a length."""
     raw_path, _, query = path.partition("?")
     framed = {name.lower() for name, _ in headers} & {b"content-length", b"transfer-encoding"}
+    if b"host" not in {name.lower() for name, _ in headers}:
+        headers = [*headers, (b"host", b"localhost")]
     if method not in {"GET", "HEAD"} and not framed:
         headers = [*headers, (b"transfer-encoding", b"chunked")]
     return {
