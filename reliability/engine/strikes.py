@@ -66,11 +66,16 @@ class Tracker:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """The standing became another one at some moment, perhaps before now."""
+    """The standing became another one at some moment, perhaps before now.
+
+    After a `restart` the clock shows less than before: what stood until then may have begun at a
+    later time than `at`.
+    """
 
     at: datetime
     before: Standing
     after: Standing
+    restart: bool = False
 
 
 def advance(
@@ -86,10 +91,15 @@ def advance(
 
     `at` is when the probe began, `late_seconds` how long it had waited for a place by then. DOWN
     counts from the first failed probe of the streak, UP after it from the first successful one.
-    A clock that jumps back makes no negative time.
+    A clock that steps back by less than an interval makes no negative time; after a longer step
+    the memory begins anew at the new time.
     """
-    at = max(at, tracker.since, tracker.last_at or at)
-    tracker, gap = _expire(tracker, rules, at, late_seconds)
+    known_until = max(tracker.since, tracker.last_at or tracker.since)
+    if at < known_until - timedelta(seconds=rules.interval_seconds):
+        tracker, gap = _restart(tracker, at)
+    else:
+        at = max(at, known_until)
+        tracker, gap = _expire(tracker, rules, at, late_seconds)
     decide = _succeed if ok else _fail
     tracker, shifts = decide(tracker, rules, at, latency_ms)
     return replace(tracker, last_at=at), gap + shifts
@@ -115,6 +125,22 @@ def _expire(
         tracker = replace(tracker, state=State.DOWN, since=at, streak_ok=0)
         return tracker, (lost, Shift(at, Standing.UNKNOWN, before))
     return Tracker(since=expired_at), (lost,)
+
+
+def _restart(tracker: Tracker, at: datetime) -> tuple[Tracker, tuple[Shift, ...]]:
+    """Begin anew after a clock step back; a target that was down stays down.
+
+    Every result until the clock has caught up would otherwise fall on one moment, and an outage
+    in that time would last no time at all.
+    """
+    before = tracker.standing
+    lost = Shift(at, before, Standing.UNKNOWN, restart=True)
+    if before is Standing.DOWN:
+        tracker = replace(tracker, state=State.DOWN, since=at, streak_ok=0, last_at=at)
+        return tracker, (lost, Shift(at, Standing.UNKNOWN, before))
+    if before is Standing.UNKNOWN and tracker.since <= at:
+        return Tracker(since=tracker.since), ()
+    return Tracker(since=at), (lost,)
 
 
 def _fail(

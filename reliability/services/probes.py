@@ -169,7 +169,9 @@ async def stand_in(held: Held) -> None:
     stored = await in_thread(selectors.versions)
     found = await in_thread(selectors.watches, stored)
     watches = [watch for watch in found if _is_due(*watch)]
-    batch = _decided(watches, await _probe_all([target for target, _ in watches], held))
+    began = datetime.now(UTC)
+    found_now = await _probe_all([target for target, _ in watches], held)
+    batch = _decided(watches, found_now, began=began)
     for part in batch.parts(most_checks=_CHECKS_AT_ONCE, most_flips=_FLIPS_AT_ONCE):
         await in_thread(_store, part, held)
 
@@ -187,15 +189,23 @@ async def _probe_all(targets: list[Target], held: Held) -> list[Result]:
 def _is_due(target: Target, tracker: Tracker) -> bool:
     if tracker.last_at is None:
         return True
-    interval = timedelta(seconds=target.rules.interval_seconds)
-    return datetime.now(UTC) >= tracker.last_at + interval - _EARLY
+    age = datetime.now(UTC) - tracker.last_at
+    # A result of the future was found before the clock was set back.
+    return not timedelta() <= age < timedelta(seconds=target.rules.interval_seconds) - _EARLY
 
 
-def _decided(watches: list[tuple[Target, Tracker]], found: list[Result]) -> Batch:
+def _decided(
+    watches: list[tuple[Target, Tracker]], found: list[Result], *, began: datetime
+) -> Batch:
     batch = Batch()
     for (target, before), result in zip(watches, found, strict=True):
         tracker, shifts = advance(
-            before, target.rules, ok=result.ok, at=result.at, latency_ms=result.latency_ms
+            before,
+            target.rules,
+            ok=result.ok,
+            at=result.at,
+            latency_ms=result.latency_ms,
+            late_seconds=(result.at - began).total_seconds(),
         )
         batch.note(target, tracker, shifts, result)
     return batch

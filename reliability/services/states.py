@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.db.models import DateTimeField, F, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from reliability.engine.strikes import Standing, State
@@ -20,12 +22,14 @@ def shift(*, check_id: int, change: Shift, reason: str = "") -> bool:
 
     A flush that is repeated after it had been committed finds nothing to close.
     """
-    closed = StateSegment.objects.filter(
-        check_of=check_id,
-        ended_at=None,
-        standing=change.before,
-        started_at__lte=change.at,
-    ).update(ended_at=change.at)
+    is_open = StateSegment.objects.filter(check_of=check_id, ended_at=None, standing=change.before)
+    if change.restart:
+        # What began at a later time than the clock shows now ends where it began.
+        closed = is_open.update(
+            ended_at=Greatest(F("started_at"), Value(change.at, DateTimeField()))
+        )
+    else:
+        closed = is_open.filter(started_at__lte=change.at).update(ended_at=change.at)
     if closed:
         _open(check_id, change.after, change.at, reason)
     return bool(closed)

@@ -303,6 +303,19 @@ def test_the_stand_in_probes_what_is_overdue_and_moves_the_strikes(make_check, a
     assert not leases.is_held(name=LEASE)
 
 
+def test_the_stand_in_takes_a_result_of_the_future_for_overdue(check, aim):
+    CheckState.objects.update(last_at=timezone.now() + timedelta(hours=1))
+
+    async def scenario(_loop, base):
+        await in_thread(aim, check, base)
+        assert await run_once(LOOPS[0])
+
+    run(scenario)
+
+    assert CheckState.objects.get().state == "up"
+    assert CheckState.objects.get().last_at < timezone.now()
+
+
 def test_the_stand_in_leaves_the_work_to_whoever_holds_the_lease(check, held):
     assert asyncio.run(run_once(LOOPS[0])) is False
     assert Sample.objects.count() == 0

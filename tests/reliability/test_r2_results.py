@@ -5,8 +5,9 @@ from django.db import connection
 
 from core import leases
 from core.leases import LeaseLostError
+from reliability.engine.strikes import Shift, Standing
 from reliability.models import CheckState, Incident, Sample, StateSegment
-from reliability.services import answers, catalogue, results
+from reliability.services import answers, catalogue, results, states
 from reliability.services.probes import LEASE
 from tests.reliability.conftest import result_of
 
@@ -134,6 +135,45 @@ def test_an_incident_goes_on_over_a_time_without_a_prober(make_check, see):
 
     assert [row[0] for row in history(check)] == ["unknown", "down", "unknown", "down"]
     assert Incident.objects.get().state == "triggered"
+
+
+def test_an_outage_after_a_clock_step_back_lasts_as_long_as_it_does(make_check, see):
+    check = make_check()
+    now = datetime.now(UTC)
+    see(check, True, start=now + timedelta(hours=1))
+    see(check, False, False, True, True, start=now + timedelta(minutes=30))
+
+    back_at = now + timedelta(minutes=30)
+    up_at = back_at + timedelta(seconds=40)
+    assert history(check)[2:] == [
+        ("unknown", back_at, back_at),
+        ("down", back_at, up_at),
+        ("up", up_at, None),
+    ]
+    # What began at the wrong time lasts no time.
+    assert history(check)[1] == ("up", now + timedelta(hours=1), now + timedelta(hours=1))
+    assert Incident.objects.get().state == "resolved"
+
+
+def test_a_check_made_before_a_clock_step_back_is_stored_at_the_new_time(make_check, see):
+    check = make_check()
+    back_at = datetime.now(UTC) - timedelta(hours=1)
+
+    assert see(check, True, start=back_at) == set()
+
+    assert history(check)[-1] == ("up", back_at, None)
+    assert CheckState.objects.get().since == back_at
+
+
+def test_a_shift_from_before_the_open_segment_is_refused(make_check, see):
+    check = make_check()
+    see(check, True)
+    before = history(check)
+    earlier = Shift(before[-1][1] - timedelta(seconds=1), Standing.UP, Standing.DOWN)
+
+    assert not states.shift(check_id=check.pk, change=earlier)
+
+    assert history(check) == before
 
 
 def test_a_failure_between_writes_leaves_nothing_behind(make_check, observe, held, monkeypatch):

@@ -141,7 +141,7 @@ def test_successes_before_a_gap_do_not_count_towards_recovery():
 
 
 def test_a_clock_that_jumps_back_makes_no_negative_time():
-    tracker, states, shifts = play([(100, True), (160, True), (20, False), (40, False)])
+    tracker, states, shifts = play([(100, True), (160, True), (120, False), (140, False)])
 
     assert states[-1] is State.DOWN
     assert shifts == [up(100), Shift(at(160), Standing.UP, Standing.DOWN)]
@@ -197,3 +197,43 @@ def test_a_wait_for_a_place_makes_no_gap_up_to_one_interval(second, late, gap):
     unknown = Shift(at(100), Standing.UP, Standing.UNKNOWN)
     assert shifts == ((unknown,) if gap else ())
     assert tracker.streak_fail == 1
+
+
+def test_after_a_clock_step_back_an_outage_lasts_as_long_as_it_does():
+    _, states, shifts = play([(0, True), (3600, True), (1800, False), (1820, False), (1860, True)])
+
+    assert states == [State.UP, State.UP, State.SUSPECT, State.DOWN, State.RECOVERING]
+    assert shifts[-2:] == [
+        Shift(at(1800), Standing.UP, Standing.UNKNOWN, restart=True),
+        Shift(at(1800), Standing.UNKNOWN, Standing.DOWN),
+    ]
+
+
+def test_a_target_that_is_down_when_the_clock_steps_back_stays_down():
+    before, _, _ = play([(3600, False), (3660, False)])
+
+    tracker, states, shifts = play([(1800, True), (1860, True)], tracker=before)
+
+    assert states == [State.RECOVERING, State.UP]
+    assert shifts == [
+        Shift(at(1800), Standing.DOWN, Standing.UNKNOWN, restart=True),
+        Shift(at(1800), Standing.UNKNOWN, Standing.DOWN),
+        Shift(at(1800), Standing.DOWN, Standing.UP),
+    ]
+    assert (tracker.since, tracker.last_at) == (at(1800), at(1860))
+
+
+def test_a_step_back_of_less_than_an_interval_begins_nothing_anew():
+    _, states, shifts = play([(0, True), (60, True), (1, True)])
+
+    assert (states, shifts) == ([State.UP] * 3, [up()])
+
+
+def test_an_unknown_target_of_the_future_begins_at_the_new_time():
+    tracker, _, shifts = play([(0, True)], tracker=Tracker(since=at(3600)))
+
+    assert shifts == [
+        Shift(at(0), Standing.UNKNOWN, Standing.UNKNOWN, restart=True),
+        Shift(at(0), Standing.UNKNOWN, Standing.UP),
+    ]
+    assert tracker.since == at(0)

@@ -40,10 +40,20 @@ def play(rules, results):
 def test_shifts_form_one_history_without_gap_or_negative_time(rules, results):
     shifts = [shift for *_, found in play(rules, results) for shift in found]
 
-    assert all(shift.before is not shift.after for shift in shifts)
     for earlier, later in pairwise(shifts):
         assert earlier.after is later.before
-        assert T0 <= earlier.at <= later.at
+        assert later.restart or earlier.at <= later.at
+    for shift in shifts:
+        assert shift.after is Standing.UNKNOWN if shift.restart else shift.before != shift.after
+
+
+@given(rules, results)
+@settings(deadline=None, max_examples=300)
+def test_the_memory_is_never_more_than_an_interval_ahead_of_the_clock(rules, results):
+    at = T0
+    for (_, seconds, _), (*_, tracker, _) in zip(results, play(rules, results), strict=True):
+        at += timedelta(seconds=seconds)
+        assert at <= tracker.last_at <= at + timedelta(seconds=rules.interval_seconds)
 
 
 @given(rules, results)
