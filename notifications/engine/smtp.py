@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from core.addresses import Allow, Policy, is_allowed
 from notifications.engine.base import Outcome, Verdict, excerpt
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _PERMANENT: Final = 500
 _READY: Final = 220
 _OK: Final = 250
 _RECIPIENT_ACCEPTED: Final = (250, 251)
+# The operator names the server, so it may be anywhere but where no exception ever leads.
+_ANYWHERE: Final = Allow.parse(["0.0.0.0/0", "::/0"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,27 @@ class MailConnection:
         return smtp
 
 
-class _Plain(smtplib.SMTP):
+class RefusedServerError(OSError):
+    """The server's name leads to an address that the platform never connects to."""
+
+
+class _Guarded(smtplib.SMTP):
+    """A client that judges the address it really connects to."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        failure: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+        for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            literal = str(address[0])
+            if not is_allowed(literal, port=port, policy=Policy.MONITOR, allow=_ANYWHERE):
+                raise RefusedServerError
+            try:
+                return socket.create_connection((literal, port), timeout)
+            except OSError as error:
+                failure = error
+        raise failure
+
+
+class _Plain(_Guarded):
     """A client that connects when told to, not when it is made."""
 
     def __init__(self, server: MailServer) -> None:
@@ -108,7 +131,7 @@ class _Plain(smtplib.SMTP):
         self._host = server.host
 
 
-class _Encrypted(smtplib.SMTP_SSL):
+class _Encrypted(smtplib.SMTP_SSL, _Guarded):
     """The same, with TLS from the first byte."""
 
     def __init__(self, server: MailServer, context: ssl.SSLContext) -> None:
@@ -136,6 +159,13 @@ def classify_error(error: OSError, *, secrets: tuple[str, ...]) -> Outcome:
             verdict=Verdict.REFUSED,
             error_class="smtp_unsupported",
             detail="The mail server does not offer what EMAIL_SECURITY or EMAIL_HOST_USER needs.",
+        )
+    if isinstance(error, RefusedServerError):
+        return Outcome(
+            verdict=Verdict.REFUSED,
+            error_class="refused_target",
+            detail="EMAIL_HOST leads to an address that the platform never connects to.",
+            local=True,
         )
     if isinstance(error, ssl.SSLError):
         reason = error.reason or "no reason given"
