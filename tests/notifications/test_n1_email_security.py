@@ -154,9 +154,8 @@ def test_a_server_that_does_not_prove_its_name_gets_no_mail(
     assert text == "TLS with the mail server failed (CERTIFICATE_VERIFY_FAILED)."
 
 
-def test_without_starttls_no_mail_goes_in_clear(serve, dispatch, make_mail_channel, settings):
+def test_without_starttls_no_mail_goes_in_clear(serve, dispatch, make_mail_channel):
     server = serve(offers="none", wanted="starttls")
-    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "ops", "correct horse"
     alert = alert_to(make_mail_channel())
 
     dispatch()
