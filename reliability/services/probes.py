@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 
 from core import leases
 from core.http import Allow, Policy, session
+from core.leases import LeaseLostError
 from core.loops import in_thread
 from reliability import selectors
 from reliability.engine.prober import Batch, Prober, probe_once
@@ -63,6 +64,7 @@ class ProbeLoop:
 
     def __init__(self) -> None:
         self._prober: Prober | None = None
+        self._held: Held | None = None
         self._probing: asyncio.Task[None] | None = None
         self._alive_until = 0.0
         self._refresh_at = 0.0
@@ -72,6 +74,7 @@ class ProbeLoop:
 
     async def __call__(self, held: Held) -> None:
         """Run one slice."""
+        self._held = held
         now = time.monotonic()
         self._alive_until = now + LEASE_SECONDS
         if self._prober is None:
@@ -96,13 +99,26 @@ class ProbeLoop:
         """Return at once: probes under way may be abandoned, the next holder asks again."""
 
     async def close(self) -> None:
-        """Stop probing; what was not stored is found again by whoever comes next."""
+        """Stop probing and store what was found; probes under way are abandoned."""
         prober, self._prober = self._prober, None
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
         if prober is not None:
             await prober.close()
+            await self._flush_last(prober)
+
+    async def _flush_last(self, prober: Prober) -> None:
+        """Store what waits, unless another prober or nobody can by now; the next one goes on."""
+        count = len(prober.pending.results)
+        if self._held is None or not prober.pending:
+            return
+        try:
+            await self._flush(prober, self._held)
+        except LeaseLostError:
+            logger.warning("Another prober took over; %s last results are dropped.", count)
+        except _AWAY as error:
+            logger.warning("The database is away; %s last results are lost: %s", count, error)
 
     def _tell_away(self, error: Exception | None) -> None:
         """Log the change, not each second of it."""

@@ -74,6 +74,15 @@ async def slices(loop, held, condition, seconds=10):
         await asyncio.sleep(0.05)
 
 
+async def a_result(loop):
+    """Wait until the prober has found something that is not stored yet."""
+    for _ in range(500):
+        if loop._prober.pending:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("nothing was found")
+
+
 def state_is(state):
     return lambda: CheckState.objects.get().state == state
 
@@ -234,7 +243,7 @@ def test_headers_that_do_not_unseal_hold_up_nobody_else_and_can_be_set_again(
     assert "do not unseal; set them again" in caplog.text
 
 
-def test_a_prober_whose_lease_was_taken_stores_nothing(check, aim, held):
+def test_a_prober_whose_lease_was_taken_stores_nothing(check, aim, held, caplog):
     async def scenario(loop, base):
         await in_thread(aim, check, base)
         await loop(held)
@@ -247,6 +256,7 @@ def test_a_prober_whose_lease_was_taken_stores_nothing(check, aim, held):
     run(scenario)
 
     assert Sample.objects.count() == 0
+    assert "Another prober took over; 1 last results are dropped." in caplog.messages
 
 
 def test_killed_between_probe_and_flush_the_next_prober_finds_the_flip(check, aim, held):
@@ -256,6 +266,8 @@ def test_killed_between_probe_and_flush_the_next_prober_finds_the_flip(check, ai
         await in_thread(aim, check, base)
         await loop(held)
         await site.asked_twice.wait()
+        await loop._prober.close()
+        loop._prober.take()  # what a kill loses
 
     async def successor(loop, base):
         await in_thread(aim, check, base)
@@ -266,6 +278,36 @@ def test_killed_between_probe_and_flush_the_next_prober_finds_the_flip(check, ai
     run(successor, site)
 
     assert Incident.objects.get().state == "triggered"
+
+
+def test_what_was_found_last_is_stored_at_an_orderly_stop(check, aim, held):
+    async def stopped(loop, base):
+        await in_thread(aim, check, base)
+        await loop(held)
+        await a_result(loop)
+
+    run(stopped, Site(status=500))
+
+    assert Sample.objects.get().status_code == 500
+    assert CheckState.objects.get().state == "suspect"
+
+
+def test_what_cannot_be_stored_at_the_stop_is_counted_and_stops_nobody(
+    check, aim, held, monkeypatch, caplog
+):
+    def away(**kwargs):
+        message = "gone"
+        raise OperationalError(message)
+
+    async def stopped(loop, base):
+        await in_thread(aim, check, base)
+        await loop(held)
+        await a_result(loop)
+        monkeypatch.setattr(probes.results, "store", away)
+
+    run(stopped)
+
+    assert "The database is away; 1 last results are lost: gone" in caplog.messages
 
 
 def test_without_slices_nothing_new_is_started(check, aim, held, monkeypatch):
