@@ -81,7 +81,7 @@ class Dispatcher:
             logger.error(
                 "A channel's worker failed.",
                 exc_info=error,
-                extra={"context": {"channel": str(channel_id)}},
+                extra={"channel": str(channel_id)},
             )
 
     async def _work(self, channel_id: UUID) -> None:
@@ -161,7 +161,7 @@ async def _attempt(sender: Sender, message: Notification) -> Result:
         # A fault of ours must not lose the alert, nor stop the messages behind it.
         logger.exception(
             "Sending a message failed unexpectedly.",
-            extra={"context": {"notification": message.pk}},
+            extra={"notification": message.pk},
         )
         name = type(error).__name__
         outcome = Outcome(

@@ -63,7 +63,7 @@ def finish(*, claim: Claim, results: Sequence[Result]) -> bool:
         lost = sorted(r.message.pk for r in results if r.message.pk not in held)
         logger.warning(
             "Another dispatcher has taken over messages; their outcome here is dropped.",
-            extra={"context": {"channel": claim.channel.name, "notifications": lost}},
+            extra={"channel": claim.channel.name, "notifications": lost},
         )
     return go_on
 
@@ -166,7 +166,7 @@ def _note_health(channel: Channel, outcomes: Sequence[Outcome]) -> bool:
     if paused:
         logger.warning(
             "A channel is paused after failures.",
-            extra={"context": {"channel": channel.name, "error": error}},
+            extra={"channel": channel.name, "error": error},
         )
     return not paused
 

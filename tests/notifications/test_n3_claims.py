@@ -1,5 +1,6 @@
 """Who may send which rows, and what is written when an attempt has ended."""
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit.models import AuditRecord
+from core.logs import encode
 from notifications.engine.base import Outcome, Verdict
 from notifications.models import Channel, DeliveryAttempt, Notification
 from notifications.services import claims
@@ -44,6 +46,11 @@ def take(channel: Channel) -> Claim:
     held = claim(channel_id=channel.pk)
     assert held is not None
     return held
+
+
+def logged(caplog) -> list[dict[str, object]]:
+    """Return the contexts of the lines as the log file has them."""
+    return [json.loads(encode(line))["context"] for line in caplog.records]
 
 
 def make_due(message: Notification) -> None:
@@ -207,7 +214,7 @@ def test_receiver_that_is_gone_switches_its_channel_off(channel):
     assert (entry.actor_key, entry.target_id) == ("notifications.dispatch", str(channel.pk))
 
 
-def test_paused_dispatcher_changes_nothing_when_it_wakes(channel):
+def test_paused_dispatcher_changes_nothing_when_it_wakes(channel, caplog):
     message = alert_to(channel)
     paused = take(channel)
     lapse(message)
@@ -221,6 +228,7 @@ def test_paused_dispatcher_changes_nothing_when_it_wakes(channel):
     message.refresh_from_db()
     assert (message.state, message.next_at, message.attempts, message.lease_token) == before
     assert list(message.history.values_list("number", "outcome")) == [(1, "unknown"), (2, "retry")]
+    assert logged(caplog) == [{"channel": channel.name, "notifications": [message.pk]}]
 
 
 def test_paused_dispatcher_cannot_give_back_what_another_sends(channel):
@@ -269,7 +277,7 @@ def test_what_was_not_sent_goes_back_uncounted(channel):
     assert [row.pk for row in take(channel).messages] == [message.pk]
 
 
-def test_five_failures_in_a_row_pause_the_channel_for_a_minute(channel):
+def test_five_failures_in_a_row_pause_the_channel_for_a_minute(channel, caplog):
     fail_in_a_row(channel, 4)
     assert channels_due() == []
     alert_to(channel, dedup_key="check:9")
@@ -285,6 +293,7 @@ def test_five_failures_in_a_row_pause_the_channel_for_a_minute(channel):
     assert (channels_due(), claim(channel_id=channel.pk)) == ([], None)
     waiting.refresh_from_db()
     assert waiting.attempts == 0
+    assert logged(caplog) == [{"channel": channel.name, "error": "It answered 500."}]
 
 
 def test_one_message_goes_on_trial_after_the_pause(channel):

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from core.logs import encode
 from core.loops import close_pool, in_thread
 from notifications.engine.signature import verify
 from notifications.models import Channel, Notification
@@ -388,4 +389,5 @@ def test_fault_of_ours_is_logged_and_tried_again(make_webhook, receiver, monkeyp
     message.refresh_from_db()
     assert message.state == "pending"
     assert message.history.get().error_class == "unexpected"
-    assert "Sending a message failed unexpectedly." in caplog.text
+    (told,) = [line for line in caplog.records if "failed unexpectedly" in line.getMessage()]
+    assert json.loads(encode(told))["context"] == {"notification": message.pk}
