@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Final
 
 from core.loops import Loop, in_thread
@@ -14,15 +16,21 @@ if TYPE_CHECKING:
     from core.loops import Slice
 
 
+SYNC_AGAIN_SECONDS: Final = 60
+
+
 def start_routing() -> Slice:
-    """Return the slice that routes; its first run takes over the channels of the environment."""
-    synchronised = False
+    """Return the slice that routes; its first run takes over the channels of the environment.
+
+    While the keyring hinders that, alerts go to the other channels, and it tries again.
+    """
+    sync_at = 0.0
 
     async def run(held: Held) -> None:
-        nonlocal synchronised
-        if not synchronised:
-            await in_thread(sync_environment_channels)
-            synchronised = True
+        nonlocal sync_at
+        if (now := time.monotonic()) >= sync_at:
+            in_step = await in_thread(sync_environment_channels)
+            sync_at = math.inf if in_step else now + SYNC_AGAIN_SECONDS
         await in_thread(route, held)
 
     return run

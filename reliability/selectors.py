@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.db.models import Prefetch, Q
 
-from core.crypto import UnsealError
+from core.keyring import KeyringError
 from reliability.engine.probe import Target, parse_accept
 from reliability.engine.strikes import Rules, Standing, State, Tracker
 from reliability.models import Check, CheckState, Incident, Service
@@ -54,14 +54,27 @@ def _readable(wanted: QuerySet[Check]) -> list[Check]:
     """Leave out checks whose headers do not unseal; the others must be watched all the same."""
     try:
         return list(wanted)
-    except UnsealError:
-        found: list[Check] = []
-        for key in wanted.values_list("pk", flat=True):
+    except KeyringError:
+        found = list(wanted.filter(headers=None))
+        left_out: dict[int, str] = {}
+        for key in wanted.exclude(headers=None).values_list("pk", flat=True):
             try:
                 found += wanted.filter(pk=key)
-            except UnsealError:
-                logger.exception("The headers of check %s do not unseal; set them again.", key)
-        return found
+            except KeyringError as error:
+                left_out[key] = str(error)
+        _tell_left_out(left_out)
+        return sorted(found, key=lambda check: check.pk)
+
+
+def _tell_left_out(left_out: dict[int, str]) -> None:
+    """Log it once for all: with the keyring, every check that has headers is lost."""
+    if left_out:
+        logger.error(
+            "The headers of %s checks do not unseal; restore the keyring or set them again: %s",
+            len(left_out),
+            ", ".join(sorted(set(left_out.values()))),
+            extra={"checks": list(left_out)},
+        )
 
 
 def target_of(check: Check) -> Target:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 
-from core.crypto import UnsealError
 from core.errors import InvalidInputError
+from core.keyring import KeyringError
 from notifications.models import Channel
 from notifications.services import channels
 
@@ -84,7 +84,7 @@ class EmailForm(ChannelForm):
         super().__init__(*args, **kwargs)
         if not self.is_new:
             # Addresses that the keyring cannot open are entered again.
-            with contextlib.suppress(UnsealError):
+            with contextlib.suppress(KeyringError):
                 self.initial["recipients"] = "\n".join(self.instance.config["recipients"])
 
     def clean_recipients(self) -> list[str]:

@@ -13,9 +13,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit.services import changes, record
-from core.crypto import UnsealError
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from core.http import Allow, InvalidTargetError, Policy, RefusedTargetError, check_url
+from core.keyring import KeyringError
 from notifications.engine.email import HeaderRefusedError, parse_address
 from notifications.engine.targets import shown_addresses, shown_url
 from notifications.models import Channel, Notification
@@ -246,10 +246,10 @@ def _editable(channel_id: UUID) -> Channel:
 def _opened(channel: Channel) -> dict[str, Any]:
     try:
         return dict(channel.config)
-    except UnsealError:
+    except KeyringError:
         message = (
             "The keyring cannot open the signing secret of this channel; "
-            "delete the channel and add it again."
+            "restore it, or delete the channel and add it again."
         )
         raise InvalidTransitionError(message) from None
 

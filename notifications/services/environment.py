@@ -12,6 +12,7 @@ from audit.services import record
 from core.actors import Actor
 from core.crypto import UnsealError
 from core.errors import InvalidInputError
+from core.keyring import KeyringError
 from notifications.models import Channel
 from notifications.services import channels
 from notifications.services.senders import ENVIRONMENT_SECRET
@@ -25,22 +26,25 @@ ENVIRONMENT: Final = Actor.schedule("environment")
 UNSET: Final = "The variable is not set."
 
 
-def sync_environment_channels() -> None:
-    """Bring the rows in step with the variables; doing it again changes nothing.
+def sync_environment_channels() -> bool:
+    """Bring the rows in step with the variables and return whether they are.
 
-    A variable that is not set any more leaves its row, disabled, so that the history keeps its
+    Doing it again changes nothing. A row that the keyring cannot open or seal stays as it is. A
+    variable that is not set any more leaves its row, disabled, so that the history keeps its
     channel. A receiver that asked not to be called (410) stays disabled until its variable changes.
     """
     webhook, addresses = settings.MONITORING_ALERT_WEBHOOK, settings.OPS_ALERT_EMAILS
-    if webhook:
-        # Made before the first message, so that the receiver can be told.
-        settings.KEYRING.ensure(ENVIRONMENT_SECRET)
-    _sync(Channel.Kind.WEBHOOK, "MONITORING_ALERT_WEBHOOK", {"url": webhook} if webhook else None)
-    _sync(
-        Channel.Kind.EMAIL,
-        "OPS_ALERT_EMAILS",
-        {"recipients": list(addresses)} if addresses else None,
-    )
+    done = [
+        _take_over(
+            Channel.Kind.WEBHOOK, "MONITORING_ALERT_WEBHOOK", {"url": webhook} if webhook else None
+        ),
+        _take_over(
+            Channel.Kind.EMAIL,
+            "OPS_ALERT_EMAILS",
+            {"recipients": list(addresses)} if addresses else None,
+        ),
+    ]
+    return all(done)
 
 
 def reveal_webhook_secret(*, actor: Actor) -> str:
@@ -51,6 +55,22 @@ def reveal_webhook_secret(*, actor: Actor) -> str:
         return secret
 
 
+def _take_over(kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | None) -> bool:
+    try:
+        if wanted is not None and kind == Channel.Kind.WEBHOOK:
+            # Made before the first message, so that the receiver can be told.
+            settings.KEYRING.ensure(ENVIRONMENT_SECRET)
+        _sync(kind, variable, wanted)
+    except KeyringError as error:
+        logger.error(  # noqa: TRY400  # the text names the file to repair
+            "The keyring fails the channel of a variable, which stays as it is: %s",
+            error,
+            extra={"variable": variable},
+        )
+        return False
+    return True
+
+
 def _sync(kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | None) -> None:
     try:
         config = None if wanted is None else channels.usable_config(kind=kind, config=wanted)
@@ -59,7 +79,7 @@ def _sync(kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | None) -
         reasons = [text for texts in error.errors.values() for text in texts]
         logger.warning(
             "The channel of a variable cannot be used.",
-            extra={"context": {"variable": variable, "reasons": reasons}},
+            extra={"variable": variable, "reasons": reasons},
         )
         config = dict(wanted or {})
     with transaction.atomic():
@@ -115,4 +135,5 @@ def _same(channel: Channel, config: dict[str, Any]) -> bool:
     try:
         return bool(channel.config == config)
     except UnsealError:
+        # Only a key that can be read and does not fit makes the stored settings worthless.
         return False

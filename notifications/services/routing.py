@@ -35,7 +35,8 @@ def route(held: Held) -> int:
     """Turn unrouted events into messages until none is left; return how many were routed.
 
     Only the holder of the lease writes: were two routers at work, a later event of a thread could
-    become a message before an earlier one and overtake it. A drill copy routes nothing.
+    become a message before an earlier one and overtake it. A drill copy routes nothing. Raises
+    KeyringError while the keyring cannot be read: nothing could leave, so alerts wait unrouted.
     """
     if settings.OPS_MODE == "drill":
         return 0
@@ -79,13 +80,16 @@ def _default_route() -> list[tuple[Channel, str]]:
 
 
 def recipients_of(channel: Channel) -> tuple[str, ...]:
-    """Return the addresses of a mail channel; a webhook has one receiver without a name."""
+    """Return the addresses of a mail channel; a webhook has one receiver without a name.
+
+    Raises KeyringError if the keyring cannot be read at all, which concerns every channel.
+    """
     if channel.kind != Channel.Kind.EMAIL:
         return ("",)
     try:
         return tuple(channel.config["recipients"])
     except UnsealError:
-        # The message must exist all the same: its dispatch tells what is wrong.
+        # These settings alone are lost. Their message must exist: its dispatch tells that.
         return ("",)
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from django.conf import settings
 from django.utils import timezone
 
-from core.crypto import UnsealError
 from core.http import (
     Allow,
     FetchError,
@@ -56,7 +55,7 @@ def prepare(channel: Channel) -> Callable[[], Sender]:
     try:
         if channel.kind == Channel.Kind.WEBHOOK:
             return partial(WebhookSender, channel, webhook_config(channel))
-    except (UnsealError, KeyringError):
+    except KeyringError:
         # The messages wait: once the keyring is back, or the settings are, they go out.
         detail = "The keyring cannot open this channel's settings; restore it or enter them again."
         return partial(Unusable, Verdict.RETRY, "unsealed", detail)
@@ -135,6 +134,11 @@ class EmailSender:
 
     async def send(self, message: Notification) -> Outcome:
         """Send one mail."""
+        if not message.recipient:
+            detail = "The keyring could not open this channel's recipients; enter them again."
+            return Outcome(
+                verdict=Verdict.REFUSED, error_class="unsealed", detail=detail, local=True
+            )
         envelope = email.Envelope(
             sender=settings.DEFAULT_FROM_EMAIL,
             recipient=message.recipient,

@@ -14,7 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.services import record
-from core.errors import InvalidTransitionError, NotFoundError
+from core.errors import InvalidTransitionError, NotFoundError, UnavailableError
+from core.keyring import KeyringError
 from notifications.engine.base import Message, Outcome, Verdict, idempotency_key
 from notifications.engine.targets import shown_address
 from notifications.models import Channel, Event, Notification
@@ -58,7 +59,8 @@ def send_test(*, actor: Actor, channel_id: UUID) -> list[Answer]:
 
     A test is a message like any other, kept with its attempt, but not tried again. The first one
     without an answer ends it: the person waits, and the next would fare alike. A success ends the
-    channel's pause. A copy for a drill sends nothing: raises InvalidTransitionError.
+    channel's pause. A copy for a drill sends nothing: raises InvalidTransitionError. Raises
+    UnavailableError while the keyring cannot be read.
     """
     if settings.OPS_MODE == "drill":
         message = "This is a copy for a drill; it sends nothing."
@@ -86,10 +88,18 @@ def _begin(actor: Actor, channel_id: UUID) -> Claim:
     record(actor=actor, action="channel.tested", target=channel)
     token = uuid.uuid4()
     # Leased at birth: no dispatcher may take what this process is about to send.
-    messages = [_message(channel, person, actor, token) for person in recipients_of(channel)]
+    messages = [_message(channel, person, actor, token) for person in _recipients(channel)]
     Notification.objects.bulk_create(messages)
     Notification.objects.held_by(token).update(lease_until=later(LEASE_SECONDS))
     return Claim(channel=channel, token=token, deadline=deadline, messages=tuple(messages))
+
+
+def _recipients(channel: Channel) -> tuple[str, ...]:
+    try:
+        return recipients_of(channel)
+    except KeyringError:
+        message = "The keyring cannot be read, and with it this channel's settings; repair it."
+        raise UnavailableError(message) from None
 
 
 def _message(channel: Channel, recipient: str, actor: Actor, token: UUID) -> Notification:

@@ -81,7 +81,8 @@ class ServiceAdmin(SettingsAdmin[Service]):
         self, objs: Iterable[Service], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
         """Name the checks that go along; their results may be millions and are not listed."""
-        checks = list(Check.objects.filter(service__in=objs).select_related("service"))
+        found = Check.objects.filter(service__in=objs).select_related("service")
+        checks = list(found.defer("headers"))
         listed = [str(service) for service in objs]
         may_delete = request.user.has_perm("reliability.delete_check")
         needed = {"check"} if checks and not may_delete else set()

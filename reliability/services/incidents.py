@@ -30,11 +30,12 @@ _OPEN: Final = (Incident.State.TRIGGERED, Incident.State.ACKNOWLEDGED)
 def open_for(
     *, actor: Actor, check: Check, state: CheckState, result: Result, since: datetime
 ) -> Incident | None:
-    """Open the incident of a check that went down; None if one is open already.
+    """Open the incident of a check that went down.
 
-    The caller holds the lock on `state` and saves it: its alert number rises here.
+    None if one is open already, or was ended by hand and the check was never up since. The caller
+    holds the lock on `state`; its alert number rises here.
     """
-    if Incident.objects.filter(check_of=check, state__in=_OPEN).exists():
+    if state.settled or Incident.objects.filter(check_of=check, state__in=_OPEN).exists():
         return None
     incident = Incident.objects.create(
         check_of=check,
@@ -55,10 +56,12 @@ def open_for(
 
 
 def end(*, actor: Actor, check: Check, state: CheckState, text: str) -> Incident | None:
-    """Resolve the open incident of a check, if there is one.
+    """Resolve the open incident of a check, if there is one; its next outage opens another.
 
     The caller holds the lock on `state`.
     """
+    if state.settled:
+        _settle(state, settled=False)
     incident = Incident.objects.filter(check_of=check, state__in=_OPEN).first()
     if incident is not None:
         _resolve(incident, actor=actor, check=check, state=state, text=text)
@@ -84,15 +87,16 @@ def acknowledge(*, actor: Actor, incident_id: int) -> Incident:
 def resolve(*, actor: Actor, incident_id: int, reason: str) -> Incident:
     """End an incident by hand; it does not open again until the check was up in between."""
     text = _written(reason, "reason")
-    incident = _get(incident_id)
+    check_id = _get(incident_id).check_of_id
     # The state is locked before the incident, as the flush does.
-    state = CheckState.objects.select_for_update().filter(pk=incident.check_of_id).first()
-    incident.refresh_from_db()
+    state = CheckState.objects.select_for_update().filter(pk=check_id).first()
+    incident = _get(incident_id)
     check = incident.check_of
     if incident.state == Incident.State.RESOLVED or check is None or state is None:
         message = "The incident is resolved already."
         raise InvalidTransitionError(message)
     _resolve(incident, actor=actor, check=check, state=state, text=text)
+    _settle(state, settled=True)
     return incident
 
 
@@ -103,6 +107,11 @@ def add_note(*, actor: Actor, incident_id: int, text: str) -> IncidentEvent:
     event = _tell(incident, IncidentEvent.Kind.NOTE, actor=actor, text=_written(text, "text"))
     record(actor=actor, action="incident.noted", target=incident)
     return event
+
+
+def _settle(state: CheckState, *, settled: bool) -> None:
+    state.settled = settled
+    CheckState.objects.filter(pk=state.pk).update(settled=settled)
 
 
 def _resolve(
@@ -158,7 +167,8 @@ def _tell(
 
 
 def _get(incident_id: int) -> Incident:
-    incident = Incident.objects.select_related("check_of__service").filter(pk=incident_id).first()
+    found = Incident.objects.select_related("check_of__service").defer("check_of__headers")
+    incident = found.filter(pk=incident_id).first()
     if incident is None:
         message = "There is no such incident."
         raise NotFoundError(message)

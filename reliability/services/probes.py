@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 LEASE: Final = "reliability.probes"
 LEASE_SECONDS: Final = 30
 REFRESH_SECONDS: Final = 5
+UNREADABLE_SECONDS: Final = 60
 MOST_PROBES: Final = 4000
 
 _CHECKS_AT_ONCE: Final = 2000
@@ -71,6 +72,7 @@ class ProbeLoop:
         self._is_first_read = True
         self._is_away = False
         self._unreadable: dict[int, int] = {}
+        self._unreadable_until = 0.0
 
     async def __call__(self, held: Held) -> None:
         """Run one slice."""
@@ -135,6 +137,9 @@ class ProbeLoop:
     async def _refresh(self, prober: Prober) -> None:
         stored = await in_thread(selectors.versions)
         known = prober.versions
+        if (now := time.monotonic()) >= self._unreadable_until:
+            self._unreadable.clear()
+            self._unreadable_until = now + UNREADABLE_SECONDS
         prober.forget(known.keys() - stored.keys())
         changed = {
             key: version
@@ -144,7 +149,7 @@ class ProbeLoop:
         if changed:
             watches = await in_thread(selectors.watches, changed)
             prober.replace(watches, at_once=not self._is_first_read)
-            # What could not be read is not read again until somebody changes it.
+            # What could not be read is left alone for a minute, or until somebody changes it.
             self._unreadable |= {k: v for k, v in changed.items() if k not in prober.versions}
         self._is_first_read = False
 

@@ -9,6 +9,7 @@ from core.actors import SYSTEM, Actor
 from core.errors import InvalidTransitionError, NotFoundError
 from notifications.models import Channel, Notification
 from notifications.services.testing import send_test
+from tests.notifications.conftest import break_seal
 from tests.notifications.receivers import Answer
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +93,19 @@ def test_server_without_an_answer_ends_the_test(make_mail_channel, mailbox):
     assert [answer.recipient for answer in answers] == ["a…@example.com"]
     rows = dict(Notification.objects.values_list("recipient", "state"))
     assert rows == {"ada@example.com": "dead", "bob@example.com": "cancelled"}
+    assert mailbox.mails == []
+
+
+def test_recipients_that_do_not_unseal_are_named_as_the_cause(make_mail_channel, mailbox):
+    channel = make_mail_channel()
+    break_seal(channel)
+
+    [answer] = run(channel)
+
+    assert (answer.delivered, answer.outcome.error_class) == (False, "unsealed")
+    assert Notification.objects.get().last_error == (
+        "The keyring could not open this channel's recipients; enter them again."
+    )
     assert mailbox.mails == []
 
 

@@ -15,6 +15,7 @@ from reliability.loops import LOOPS
 from reliability.models import Check, CheckState, Incident, Sample, StateSegment
 from reliability.services import catalogue, probes, results
 from reliability.services.probes import LEASE, ProbeLoop
+from tests.support.keyrings import spoil
 from tests.support.servers import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -240,7 +241,25 @@ def test_headers_that_do_not_unseal_hold_up_nobody_else_and_can_be_set_again(
 
     run(scenario)
 
-    assert "do not unseal; set them again" in caplog.text
+    assert "do not unseal; restore the keyring or set them again" in caplog.text
+
+
+def test_checks_are_taken_up_again_when_the_keyring_is_back(make_check, held, settings, tmp_path):
+    check = make_check(headers={"X-Key": "1"})
+    ring = settings.KEYRING
+    spoil(settings, tmp_path / "ring", "missing")
+
+    async def scenario(loop, base):
+        await loop(held)
+        settings.KEYRING = ring
+        loop._refresh_at = 0.0
+        await loop(held)
+        assert loop._prober.versions == {}
+        loop._refresh_at = loop._unreadable_until = 0.0
+        await loop(held)
+        assert loop._prober.versions == {check.pk: 1}
+
+    run(scenario)
 
 
 def test_a_prober_whose_lease_was_taken_stores_nothing(check, aim, held, caplog):

@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
 from core.actors import Actor
+from reliability import selectors
 from reliability.services import uptime_tests
 from reliability.services.probes import LEASE
 
@@ -24,11 +25,12 @@ class Command(BaseCommand):
         if not options["once"]:
             call_command("daemon", "--only", LEASE)
             return
+        wanted = len(selectors.versions())
         results = uptime_tests.run_all(actor=Actor.command("uptime_monitor"))
-        if not results:
+        if not wanted:
             self.stdout.write("No check is switched on. Add one: manage.py services add URL")
             return
-        width = max(len(result["service"]) for result in results)
+        width = max((len(result["service"]) for result in results), default=0)
         for result in results:
             verdict = "up" if result["ok"] else "DOWN"
             told = result["detail"] or f"HTTP {result['status_code']}"
@@ -37,6 +39,9 @@ class Command(BaseCommand):
                 f"{told}  {result['url']}"
             )
         failed = sum(1 for result in results if not result["ok"])
+        unknown = max(0, wanted - len(results))
         self.stdout.write(f"{len(results) - failed} up, {failed} down")
-        if failed:
+        if unknown:
+            self.stderr.write(f"{unknown} could not be run; the log tells why.")
+        if failed or unknown:
             raise SystemExit(1)
