@@ -128,7 +128,7 @@ def services() -> QuerySet[Service]:
 
 def worst_state(service: Service) -> State:
     """Return the state of a service: that of its worst check that is on."""
-    said = {check.state.state for check in service.checks.all() if check.enabled}
+    said = {check.says.state for check in service.checks.all() if check.enabled}
     return next((state for state in _WORST_FIRST if state in said), State.UNKNOWN)
 
 

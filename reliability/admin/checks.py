@@ -58,7 +58,10 @@ class CheckAdmin(SettingsAdmin[Check]):
     list_filter = ["state__state", "enabled", "service__environment", "service__tier"]
     list_select_related = ["service", "state"]
     search_fields = ["name", "url", "service__name"]
-    search_help_text = "Name, URL or service"
+    search_help_text = (
+        "Name, URL or service. The filter by state compares what was found last, even where that "
+        "is so old that the list says “unknown”."
+    )
     autocomplete_fields = ["service"]
     readonly_fields = ["says", "since", "answer", "history"]
     actions = ["run_now"]
@@ -88,11 +91,11 @@ class CheckAdmin(SettingsAdmin[Check]):
 
     @admin.display(description="State", ordering="state__state")
     def says(self, check: Check) -> str:
-        return badge(check.state.state if check.enabled else "off")
+        return badge(check.says.state if check.enabled else "off")
 
     @admin.display(description="Since")
     def since(self, check: Check) -> str:
-        return f"{timesince(check.state.since, depth=1)} ago"
+        return f"{timesince(check.says.since, depth=1)} ago"
 
     @admin.display(description="Last answer")
     def answer(self, check: Check) -> str:

@@ -10,15 +10,15 @@ from reliability.selectors import worst_state
 
 
 class CheckStateSerializer(serializers.Serializer[Any]):
-    """What a check says now."""
+    """What a check says now, and what was found last, however long ago."""
 
     state = serializers.CharField()
     since = serializers.DateTimeField()
-    last_at = serializers.DateTimeField(allow_null=True)
-    last_code = serializers.IntegerField(allow_null=True)
-    last_ms = serializers.FloatField(allow_null=True)
-    last_failure = serializers.CharField()
-    last_detail = serializers.CharField()
+    last_at = serializers.DateTimeField(source="last.last_at", allow_null=True)
+    last_code = serializers.IntegerField(source="last.last_code", allow_null=True)
+    last_ms = serializers.FloatField(source="last.last_ms", allow_null=True)
+    last_failure = serializers.CharField(source="last.last_failure")
+    last_detail = serializers.CharField(source="last.last_detail")
 
 
 class CheckSerializer(serializers.ModelSerializer[Check]):
@@ -28,7 +28,7 @@ class CheckSerializer(serializers.ModelSerializer[Check]):
     headers = serializers.JSONField(
         write_only=True, required=False, allow_null=True, validators=[validate_headers]
     )
-    status = CheckStateSerializer(source="state", read_only=True)
+    status = CheckStateSerializer(source="says", read_only=True)
 
     class Meta:
         model = Check
@@ -68,7 +68,7 @@ class CheckSerializer(serializers.ModelSerializer[Check]):
 class ServiceCheckSerializer(serializers.ModelSerializer[Check]):
     """A check as its service lists it."""
 
-    state = serializers.CharField(source="state.state", read_only=True)
+    state = serializers.CharField(source="says.state", read_only=True)
 
     class Meta:
         model = Check
@@ -108,7 +108,7 @@ class UptimeSerializer(serializers.ModelSerializer[Check]):
     check = serializers.IntegerField(source="pk", read_only=True)
     service = serializers.CharField(source="service.name", read_only=True)
     name = serializers.CharField(source="label", read_only=True)
-    status = CheckStateSerializer(source="state", read_only=True)
+    status = CheckStateSerializer(source="says", read_only=True)
 
     class Meta:
         model = Check

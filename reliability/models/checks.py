@@ -18,6 +18,7 @@ from reliability.models.fields import (
     validate_line,
     validate_target,
 )
+from reliability.models.says import Says
 
 MIN_INTERVAL_SECONDS: Final = 10
 MAX_INTERVAL_SECONDS: Final = 86_400
@@ -171,6 +172,11 @@ class Check(models.Model):
         """What tells this check from others of its service."""
         return self.name or self.url
 
+    @property
+    def says(self) -> Says:
+        """What the check says now; reads `state`, which the selectors of lists bring along."""
+        return Says.of(self)
+
     def clean(self) -> None:
         """Name the field of a rule that spans two."""
         super().clean()
@@ -179,8 +185,9 @@ class Check(models.Model):
 
 
 class CheckState(models.Model):
-    """What a check says now; one row each, written at every probe.
+    """What was found of a check last; one row each, written at every probe.
 
+    It does not age by itself: `Check.says` tells what still holds.
     No changing column has an index: PostgreSQL can then update the row in place.
     """
 
@@ -204,6 +211,8 @@ class CheckState(models.Model):
     last_failure = models.CharField(max_length=10, blank=True, choices=FAILURES)
     last_detail = models.CharField(max_length=200, blank=True)
     alert_seq = models.PositiveBigIntegerField(default=0)
+    # Somebody ended the incident by hand; none is opened until the check was up in between.
+    settled = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["check_of"]

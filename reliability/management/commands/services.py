@@ -9,6 +9,7 @@ from django.db import transaction
 from core.actors import Actor
 from core.errors import DomainError, NotFoundError
 from reliability import selectors
+from reliability.engine.strikes import State
 from reliability.models import Service
 from reliability.services import catalogue
 
@@ -85,8 +86,12 @@ class Command(BaseCommand):
             worst = selectors.worst_state(service)
             self.stdout.write(f"{worst:<10}  {service.name}  {service.environment}")
             for check in service.checks.all():
-                state = check.state.state if check.enabled else "off"
-                self.stdout.write(f"  {state:<10}{check.interval_seconds:>6} s  {check.url}")
+                says = check.says
+                state = says.state if check.enabled else "off"
+                line = f"  {state:<10}{check.interval_seconds:>6} s  {check.url}"
+                if state is State.UNKNOWN:
+                    line += f"  (since {says.since:%Y-%m-%d %H:%M:%S} UTC)"
+                self.stdout.write(line)
 
     def _remove(self, options: dict[str, Any]) -> None:
         service = Service.objects.filter(name__iexact=options["name"]).first()
