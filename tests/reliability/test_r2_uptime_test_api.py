@@ -39,6 +39,34 @@ def test_a_run_that_takes_longer_is_asked_for_later(admin, make_check, monkeypat
     assert (later.status_code, later.data["state"], len(later.data["results"])) == (200, "done", 1)
 
 
+def test_the_third_who_waits_is_answered_at_once(admin, make_check, monkeypatch):
+    monkeypatch.setattr(jobs, "send", lambda _name, kwargs: run_uptime_test(**kwargs))
+    make_check()
+    for _ in range(views.MOST_WAITERS):
+        assert views._waiters.acquire(blocking=False)
+
+    try:
+        answer = admin.post("/api/ops/uptime/test", {}, format="json")
+    finally:
+        for _ in range(views.MOST_WAITERS):
+            views._waiters.release()
+
+    # The run is over already, which only those who wait are told at once.
+    assert (answer.status_code, answer.data["state"]) == (202, "queued")
+    assert admin.get(f"/api/ops/uptime/test/{answer.data['id']}").data["state"] == "done"
+
+
+def test_whoever_has_waited_leaves_the_place_to_others(admin, make_check, monkeypatch, sent):
+    make_check()
+    with monkeypatch.context() as patched:
+        patched.setattr(views, "WAIT_SECONDS", 0)
+        for _ in range(views.MOST_WAITERS + 1):
+            assert admin.post("/api/ops/uptime/test", {}, format="json").status_code == 202
+    monkeypatch.setattr(jobs, "send", lambda _name, kwargs: run_uptime_test(**kwargs))
+
+    assert admin.post("/api/ops/uptime/test", {}, format="json").status_code == 200
+
+
 @pytest.mark.parametrize("checks", ["all", [0], [-1], [2**63], ["x"], [], [999_999], [[1]]])
 def test_a_choice_that_cannot_be_is_refused(admin, make_check, checks, sent):
     make_check()
