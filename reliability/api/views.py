@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet, ReadOnlyModelViewSet
 
 from accounts.actors import actor_of
-from core.errors import InvalidInputError
+from core.rest import filters
 from core.rest.pagination import KeysetPagination
 from reliability import selectors
 from reliability.api.serializers import (
@@ -81,7 +81,7 @@ class ServiceViewSet(ModelViewSet[Service]):
     }
 
     def get_queryset(self) -> QuerySet[Service]:
-        wanted = _texts_in_query(self.request, "environment", "tier", "owner")
+        wanted = filters.texts(self.request, environment="environment", tier="tier", owner="owner")
         return super().get_queryset().filter(**wanted)
 
     def perform_create(self, serializer: BaseSerializer[Service]) -> None:
@@ -118,8 +118,7 @@ class CheckViewSet(ModelViewSet[Check]):
 
     def get_queryset(self) -> QuerySet[Check]:
         found = super().get_queryset()
-        service_id = _id_in_query(self.request, "service")
-        return found if service_id is None else found.filter(service=service_id)
+        return found.filter(**filters.ids(self.request, service="service"))
 
     def perform_create(self, serializer: BaseSerializer[Check]) -> None:
         data = dict(serializer.validated_data)
@@ -159,9 +158,10 @@ class IncidentViewSet(ReadOnlyModelViewSet[Incident]):
         if self.action != "list":
             return found.prefetch_related("events")
         # What a target answered is for the page of one incident.
-        found = found.defer("excerpt").filter(**_texts_in_query(self.request, "state"))
-        service_id = _id_in_query(self.request, "service")
-        return found if service_id is None else found.filter(service=service_id)
+        return found.defer("excerpt").filter(
+            **filters.texts(self.request, state="state"),
+            **filters.ids(self.request, service="service"),
+        )
 
     def get_serializer_class(self) -> type[BaseSerializer[Incident]]:
         if self.action == "list":
@@ -258,22 +258,3 @@ def _wait(test: UptimeTest) -> None:
     while test.finished_at is None and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
         test.refresh_from_db()
-
-
-def _texts_in_query(request: Request, *names: str) -> dict[str, str]:
-    """Return the given filters; a database refuses what no column can hold."""
-    given = {name: request.query_params[name] for name in names if name in request.query_params}
-    if bad := {name for name, text in given.items() if not text.isprintable()}:
-        message = "A filter cannot be used."
-        raise InvalidInputError(message, errors={name: ["Give plain text."] for name in bad})
-    return given
-
-
-def _id_in_query(request: Request, name: str) -> int | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:  # noqa: PLR2004  # digits of a big integer
-        message = "A filter cannot be used."
-        raise InvalidInputError(message, errors={name: ["Give the id as a number."]})
-    return int(text)

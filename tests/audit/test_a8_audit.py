@@ -8,7 +8,7 @@ from django.db import transaction
 from audit.models import AuditRecord
 from audit.services import canonical, changes, record, record_refusal
 from core import tracing
-from core.actors import SYSTEM
+from core.actors import SYSTEM, Actor
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +87,27 @@ def test_the_api_filters_and_pages(api, make_user):
     assert [row["details"] for row in rest["results"]] == [{"count": 0}]
     only = api.get("/api/audit/", {"action": "thing.1"}).json()
     assert [row["action"] for row in only["results"]] == ["thing.1"]
+
+
+def test_each_filter_compares_its_column_exactly(api, make_user):
+    user = make_user("audit.view_auditrecord")
+    with tracing.bind(request_id="r" * 16):
+        row = record(actor=Actor.command("mine"), action="thing.done", target=user)
+    api.force_authenticate(user)
+    wanted = {
+        "action": "thing.done",
+        "actor": row.actor_key,
+        "target": str(user.pk),
+        "outcome": "allowed",
+        "request_id": "r" * 16,
+    }
+
+    def found(**query):
+        return [line["id"] for line in api.get("/api/audit/", query).json()["results"]]
+
+    assert found(**wanted) == [row.pk]
+    for name, value in wanted.items():
+        assert found(**wanted | {name: f"{value}\t"}) == []
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])

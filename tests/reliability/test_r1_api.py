@@ -218,11 +218,40 @@ def test_what_a_target_answered_is_for_operators(
     assert [b"Sorry" in page.content for page in pages] == [is_shown, is_shown]
 
 
-@pytest.mark.parametrize("query", [{"owner": "a\tb"}, {"environment": "a\nb"}])
-def test_a_filter_that_no_column_can_hold_is_refused(engineer, query):
-    answer = engineer.get("/api/services/", query)
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("services", "owner"),
+        ("services", "environment"),
+        ("services", "tier"),
+        ("incidents", "state"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("a\0b", 400), ("a\tb", 200), ("\u202e", 200), ("", 200), ("x" * 5000, 200)],
+)
+def test_odd_filters_find_nothing_or_are_refused(
+    engineer, make_check, see, path, name, value, status
+):
+    see(make_check(), False, False)
 
-    assert (answer.status_code, list(answer.data["errors"])) == (400, list(query))
+    answer = engineer.get(f"/api/{path}/", {name: value})
+
+    assert answer.status_code == status
+    if status == 200 and (name, value) != ("owner", ""):
+        assert answer.data["results"] == []
+
+
+@pytest.mark.parametrize("path", ["checks", "incidents"])
+@pytest.mark.parametrize("value", ["abc", "-1", "1.5", "\u0661", "1" * 19, ""])
+def test_a_filter_by_id_that_is_no_number_is_refused(engineer, path, value):
+    answer = engineer.get(f"/api/{path}/", {"service": value})
+
+    assert (answer.status_code, answer.data["errors"]) == (
+        400,
+        {"service": ["Give the id as a number."]},
+    )
 
 
 def test_notes_and_resolving_need_text(api, make_user, make_check, see):
