@@ -212,7 +212,7 @@ class CheckState(models.Model):
     last_detail = models.CharField(max_length=200, blank=True)
     alert_seq = models.PositiveBigIntegerField(default=0)
     # Somebody ended the incident by hand; none is opened until the check was up in between.
-    settled = models.BooleanField(default=False)
+    settled = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         ordering = ["check_of"]

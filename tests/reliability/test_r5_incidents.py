@@ -1,11 +1,14 @@
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from accounts.actors import actor_for
 from audit.models import AuditRecord
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from notifications.models import Event
-from reliability.models import Incident, IncidentEvent
-from reliability.services import incidents
+from reliability.models import Incident, IncidentEvent, StateSegment
+from reliability.services import catalogue, incidents
 
 
 def timeline():
@@ -131,6 +134,37 @@ def test_recovery_after_resolving_by_hand_tells_nothing_more(incident, operator,
     see(incident.check_of, True, True)
 
     assert (len(timeline()), len(alerts())) == (2, 2)
+
+
+def test_what_was_resolved_by_hand_stays_so_over_a_time_without_a_prober(incident, operator, see):
+    incidents.resolve(actor=operator, incident_id=incident.pk, reason="known")
+
+    see(incident.check_of, False, False, start=timezone.now() + timedelta(hours=1))
+
+    standings = StateSegment.objects.order_by("pk").values_list("standing", flat=True)
+    assert list(standings)[-3:] == ["down", "unknown", "down"]
+    assert (Incident.objects.count(), len(alerts())) == (1, 2)
+
+
+def test_after_resolving_by_hand_and_an_up_the_next_outage_opens_an_incident(
+    incident, operator, see
+):
+    incidents.resolve(actor=operator, incident_id=incident.pk, reason="known")
+
+    see(incident.check_of, True, True, False, False)
+
+    assert Incident.objects.latest("pk").state == "triggered"
+    assert [alert[0] for alert in alerts()] == ["firing", "resolved", "firing"]
+
+
+def test_a_check_switched_off_and_on_forgets_what_was_resolved_by_hand(incident, operator, see):
+    incidents.resolve(actor=operator, incident_id=incident.pk, reason="known")
+    for enabled in (False, True):
+        catalogue.update_check(actor=operator, check_id=incident.check_of_id, enabled=enabled)
+
+    see(incident.check_of, False, False, start=timezone.now())
+
+    assert Incident.objects.latest("pk").state == "triggered"
 
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 4001, "a\0b", "a\ud800"])
