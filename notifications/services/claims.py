@@ -13,7 +13,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.db import connection, transaction
-from django.db.models import Case, DateTimeField, ExpressionWrapper, F, Q, Value, When
+from django.db.models import (
+    Case,
+    DateTimeField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Value,
+    When,
+)
 from django.db.models.functions import Concat, Left, Now
 
 from notifications.models import Channel, DeliveryAttempt, Notification
@@ -66,12 +76,10 @@ class Claim:
 
 def channels_due() -> list[UUID]:
     """Return the channels with something to send that are neither disabled nor paused."""
-    return list(
-        Channel.objects.filter(_open(), enabled=True)
-        .filter(pk__in=Notification.objects.due().values("channel"))
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
+    # One row is enough to know; a list of all that is due would be made anew each second.
+    something = Notification.objects.filter(channel=OuterRef("pk")).due().unblocked()
+    channels = Channel.objects.filter(_open(), Exists(something), enabled=True)
+    return list(channels.order_by("pk").values_list("pk", flat=True))
 
 
 def claim(*, channel_id: UUID) -> Claim | None:
@@ -153,7 +161,7 @@ def _take_trial(channel: Channel) -> bool:
 
     The old time in WHERE lets only one dispatcher win.
     """
-    if not Notification.objects.filter(channel=channel).due().exists():
+    if not Notification.objects.filter(channel=channel).due().unblocked().exists():
         return False
     mine = Channel.objects.filter(pk=channel.pk, open_until=channel.open_until)
     return bool(mine.update(open_until=later(PAUSE_SECONDS)))
