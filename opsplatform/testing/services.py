@@ -170,27 +170,25 @@ def _start_postgres(binaries: Path, folder: Path) -> str:
 def _redis_url(folder: Path) -> str:
     if given := os.environ.get("OPS_TEST_REDIS_URL"):
         return given
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    server = start_redis(folder, port)
+    atexit.register(_kill, server.pid, signal.SIGKILL)
+    return f"redis://127.0.0.1:{port}/0"
+
+
+def start_redis(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start a Redis that keeps nothing on disk; raises ServiceUnavailableError."""
     program = shutil.which("valkey-server") or shutil.which("redis-server") or _wheel_valkey()
     if program is None:
         raise ServiceUnavailableError(
             _FIX.format(what="Redis", why="no program was found", variable="OPS_TEST_REDIS_URL")
         )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        program,
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--dir",
-        str(folder),
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603  # fixed arguments
-    atexit.register(_kill, server.pid, signal.SIGKILL)
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    server = subprocess.Popen(  # noqa: S603  # fixed arguments
+        [program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -198,7 +196,8 @@ def _redis_url(folder: Path) -> str:
         except OSError:
             time.sleep(0.02)
         else:
-            return f"redis://127.0.0.1:{port}/0"
+            return server
+    server.kill()
     raise ServiceUnavailableError(
         _FIX.format(what="Redis", why=f"{program} does not answer", variable="OPS_TEST_REDIS_URL")
     )
