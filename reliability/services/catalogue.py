@@ -151,7 +151,8 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
     check.config_version += 1
     check.save(force_update=True)
     if was_enabled and not check.enabled:
-        incidents.end(actor=actor, check=check, state=state, text="The check was switched off.")
+        what, text = incidents.SWITCHED_OFF, "The check was switched off."
+        incidents.end(actor=actor, check=check, state=state, what=what, text=text)
         states.reset(state=state, reason=PAUSED)
     record(actor=actor, action="check.updated", target=check, before=old, after=new)
     return check
@@ -161,7 +162,8 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
 def delete_check(*, actor: Actor, check_id: int) -> None:
     """Remove a check with its history and end its incident, which stays for the record."""
     state, check = _locked_check(check_id)
-    incidents.end(actor=actor, check=check, state=state, text="The check was deleted.")
+    what, text = incidents.DELETED, "The check was deleted."
+    incidents.end(actor=actor, check=check, state=state, what=what, text=text)
     record(actor=actor, action="check.deleted", target=check, before=_told_check(check))
     check.delete()
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 KIND: Final = "reliability.check_down"
 MAX_NOTE: Final = 4000
+IS_DOWN: Final = "is down"
+# What the title of an alert says of a check whose incident ends.
+UP_AGAIN: Final = "is up again"
+BY_HAND: Final = "was marked as resolved by hand"
+SWITCHED_OFF: Final = "is no longer checked: switched off"
+DELETED: Final = "is no longer checked: deleted"
 
 _OPEN: Final = (Incident.State.TRIGGERED, Incident.State.ACKNOWLEDGED)
 
@@ -41,7 +47,7 @@ def open_for(
         check_of=check,
         service=check.service,
         service_name=check.service.name,
-        title=_title(check, "is down"),
+        title=_title(check, IS_DOWN),
         dedup_key=_dedup_key(check),
         failure=result.failure or "",
         detail=answers.detail(result.detail),
@@ -51,20 +57,21 @@ def open_for(
     text = f"{incident.detail.rstrip('.')}. Failing since {since:%Y-%m-%d %H:%M:%S} UTC."
     _tell(incident, IncidentEvent.Kind.OPENED, actor=actor, text=text)
     record(actor=actor, action="incident.opened", target=incident, failure=incident.failure)
-    _alert(incident, actor=actor, check=check, state=state, status="firing", body=text)
+    title = incident.title
+    _alert(incident, actor=actor, check=check, state=state, status="firing", title=title, body=text)
     return incident
 
 
-def end(*, actor: Actor, check: Check, state: CheckState, text: str) -> Incident | None:
+def end(*, actor: Actor, check: Check, state: CheckState, what: str, text: str) -> Incident | None:
     """Resolve the open incident of a check, if there is one; its next outage opens another.
 
-    The caller holds the lock on `state`.
+    `what` follows the name in the title of the alert. The caller holds the lock on `state`.
     """
     if state.settled:
         _settle(state, settled=False)
     incident = Incident.objects.filter(check_of=check, state__in=_OPEN).first()
     if incident is not None:
-        _resolve(incident, actor=actor, check=check, state=state, text=text)
+        _resolve(incident, actor=actor, check=check, state=state, what=what, text=text)
     return incident
 
 
@@ -95,7 +102,7 @@ def resolve(*, actor: Actor, incident_id: int, reason: str) -> Incident:
     if incident.state == Incident.State.RESOLVED or check is None or state is None:
         message = "The incident is resolved already."
         raise InvalidTransitionError(message)
-    _resolve(incident, actor=actor, check=check, state=state, text=text)
+    _resolve(incident, actor=actor, check=check, state=state, what=BY_HAND, text=text)
     _settle(state, settled=True)
     return incident
 
@@ -115,7 +122,7 @@ def _settle(state: CheckState, *, settled: bool) -> None:
 
 
 def _resolve(
-    incident: Incident, *, actor: Actor, check: Check, state: CheckState, text: str
+    incident: Incident, *, actor: Actor, check: Check, state: CheckState, what: str, text: str
 ) -> None:
     ended = Incident.objects.filter(pk=incident.pk, state__in=_OPEN).update(
         state=Incident.State.RESOLVED, resolved_at=timezone.now()
@@ -126,11 +133,21 @@ def _resolve(
     incident.refresh_from_db()
     _tell(incident, IncidentEvent.Kind.RESOLVED, actor=actor, text=text)
     record(actor=actor, action="incident.resolved", target=incident, reason=text)
-    _alert(incident, actor=actor, check=check, state=state, status="resolved", body=text)
+    title = _title(check, what)
+    _alert(
+        incident, actor=actor, check=check, state=state, status="resolved", title=title, body=text
+    )
 
 
 def _alert(
-    incident: Incident, *, actor: Actor, check: Check, state: CheckState, status: str, body: str
+    incident: Incident,
+    *,
+    actor: Actor,
+    check: Check,
+    state: CheckState,
+    status: str,
+    title: str,
+    body: str,
 ) -> None:
     # The lock on the state puts the numbers in the order of the transitions.
     CheckState.objects.filter(pk=state.pk).update(alert_seq=F("alert_seq") + 1)
@@ -142,7 +159,7 @@ def _alert(
         status=status,
         dedup_key=incident.dedup_key,
         transition_seq=state.alert_seq,
-        title=incident.title if status == "firing" else _title(check, "is up again"),
+        title=title,
         body=f"{body}\n{check.url}",
         service=check.service.name,
         labels={

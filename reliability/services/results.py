@@ -129,7 +129,8 @@ def _follow(flip: Flip, check: Check, state: CheckState) -> None:
         )
     elif flip.shift.after in _UP:
         text = f"Up since {flip.shift.at:%Y-%m-%d %H:%M:%S} UTC."
-        incidents.end(actor=PROBER, check=check, state=state, text=text)
+        what = incidents.UP_AGAIN
+        incidents.end(actor=PROBER, check=check, state=state, what=what, text=text)
 
 
 def _filled(state: CheckState, tracker: Tracker, latest: Result | None) -> CheckState:

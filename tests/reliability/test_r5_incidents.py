@@ -119,6 +119,24 @@ def test_resolving_by_hand_tells_why(incident, operator):
     assert alerts()[-1][:3] == ("resolved", "critical", 2)
 
 
+def test_an_end_by_hand_does_not_say_that_it_is_up_again(incident, operator):
+    incidents.resolve(actor=operator, incident_id=incident.pk, reason="known")
+
+    assert alerts()[-1][3] == "Shop (start page) was marked as resolved by hand"
+
+
+def test_switching_off_does_not_say_that_it_is_up_again(incident, operator):
+    catalogue.update_check(actor=operator, check_id=incident.check_of_id, enabled=False)
+
+    assert alerts()[-1][::3] == ("resolved", "Shop (start page) is no longer checked: switched off")
+
+
+def test_deleting_does_not_say_that_it_is_up_again(incident, operator):
+    catalogue.delete_check(actor=operator, check_id=incident.check_of_id)
+
+    assert alerts()[-1][::3] == ("resolved", "Shop (start page) is no longer checked: deleted")
+
+
 def test_resolving_twice_is_refused(incident, operator):
     incidents.resolve(actor=operator, incident_id=incident.pk, reason="done")
 
