@@ -44,6 +44,7 @@ USER_AGENT = "OpsPlatform"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Any other header may be a secret by a name of the target's own.
 _HARMLESS_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+_REPEATABLE = "Idempotency-Key"
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -139,6 +140,7 @@ class _Hop:
     host: str
     watch: _Stopwatch
     in_tls: bool = False
+    reused: bool = False
 
 
 # aiohttp resolves and connects in tasks of its own; they inherit the context of the request.
@@ -209,7 +211,7 @@ def session(
         max_field_size=MAX_HEADER_BYTES,
         max_headers=MAX_HEADERS,
         trace_configs=[_tracing()],
-        middlewares=(_no_retry,),
+        middlewares=(_retry_stale,),
     )
 
 
@@ -224,6 +226,9 @@ def _tracing() -> aiohttp.TraceConfig:
     async def answered(*_: object) -> None:
         _hop.get().watch.lap("first_byte")
 
+    async def note_reuse(*_: object) -> None:
+        _hop.get().reused = True
+
     async def set_mark(
         _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object
     ) -> None:
@@ -234,20 +239,31 @@ def _tracing() -> aiohttp.TraceConfig:
     config.on_dns_resolvehost_start.append(set_mark)
     config.on_dns_resolvehost_end.append(lap_dns)
     config.on_connection_create_end.append(connected)
+    config.on_connection_reuseconn.append(note_reuse)
     config.on_request_end.append(answered)
     return config
 
 
-async def _no_retry(
+async def _retry_stale(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Let a broken connection count: aiohttp would quietly send a GET once more."""
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Broken from error
+    """Let a broken connection count: aiohttp would quietly send a GET once more.
+
+    A kept connection may have been closed by the server while the request was on its way; that
+    says nothing about the server. Such a request is sent once more if its key makes that safe.
+    """
+    hop = _hop.get()
+    may_retry = _REPEATABLE in request.headers
+    while True:
+        hop.reused = False
+        try:
+            return await handler(request)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            if not (may_retry and hop.reused):
+                raise _Broken from error
+            may_retry = False
 
 
 async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> OutgoingResponse:
