@@ -250,10 +250,10 @@ async def _retry_stale(
     """Let a broken connection count: aiohttp would quietly send a GET once more.
 
     A kept connection may have been closed by the server while the request was on its way; that
-    says nothing about the server. Such a request is sent once more if its key makes that safe.
+    says nothing about the server. Such a request is sent again if its key makes that safe, until
+    it meets a new connection: each try uses up a kept one.
     """
     hop = _hop.get()
-    may_retry = _REPEATABLE in request.headers
     while True:
         hop.reused = False
         try:
@@ -261,9 +261,8 @@ async def _retry_stale(
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            if not (may_retry and hop.reused):
+            if not hop.reused or _REPEATABLE not in request.headers:
                 raise _Broken from error
-            may_retry = False
 
 
 async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> OutgoingResponse:

@@ -38,8 +38,8 @@ class Closing:
         self.seen.append((number, await reader.readexactly(4)))
 
 
-def post_twice(server: Closing, headers: Mapping[str, str]) -> OutgoingResponse:
-    """Post twice over one session, one after the other; return the second answer."""
+def post_again(server: Closing, headers: Mapping[str, str], *, first: int = 1) -> OutgoingResponse:
+    """Post once or several times at the same time, then once more; return the last answer."""
 
     async def run() -> OutgoingResponse:
         listening = await asyncio.start_server(server.converse, "127.0.0.1", 0)
@@ -50,7 +50,7 @@ def post_twice(server: Closing, headers: Mapping[str, str]) -> OutgoingResponse:
         allow = Allow.parse([f"127.0.0.1:{port}"])
         try:
             async with session(Policy.OUTBOUND, allow, keep_alive=True) as client:
-                await fetch(client, request)
+                await asyncio.gather(*(fetch(client, request) for _ in range(first)))
                 return await fetch(client, request)
         finally:
             listening.close()
@@ -61,15 +61,23 @@ def post_twice(server: Closing, headers: Mapping[str, str]) -> OutgoingResponse:
 def test_a_request_with_a_key_is_sent_again_over_a_new_connection():
     server = Closing(1, 1)
 
-    assert post_twice(server, KEYED).status == 200
+    assert post_again(server, KEYED).status == 200
     assert server.seen == [(0, b"body"), (0, b"body"), (1, b"body")]
+
+
+def test_it_is_sent_again_until_it_meets_a_new_connection():
+    server = Closing(1, 1, 1, 1)
+
+    assert post_again(server, KEYED, first=3).status == 200
+    again = [number for number, _ in server.seen[3:]]
+    assert (sorted(again), again[-1]) == ([0, 1, 2, 3], 3)
 
 
 def test_a_request_without_a_key_is_not():
     server = Closing(1, 1)
 
     with pytest.raises(FetchError) as caught:
-        post_twice(server, {})
+        post_again(server, {})
 
     assert caught.value.failure is Failure.PROTOCOL
     assert server.seen == [(0, b"body"), (0, b"body")]
@@ -80,7 +88,7 @@ def test_a_new_connection_that_breaks_counts(answers, times):
     server = Closing(*answers)
 
     with pytest.raises(FetchError) as caught:
-        post_twice(server, KEYED)
+        post_again(server, KEYED)
 
     assert caught.value.failure is Failure.PROTOCOL
     assert len(server.seen) == times
