@@ -9,6 +9,7 @@ from yarl import URL
 
 from core.addresses import NO_EXCEPTIONS, Allow, Policy, is_allowed
 from core.errors import InvalidInputError
+from core.masking import HIDDEN
 
 MAX_URL_LENGTH = 2000
 
@@ -35,6 +36,12 @@ class RefusedTargetError(InvalidInputError):
             f"The outgoing policy “{policy}” refuses this address; "
             "OPS_OUTGOING_ALLOW lists the exceptions."
         )
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as everybody may read it: its query often holds a token of any name."""
+    page, *rest = re.split(r"[?#]", url, maxsplit=1)
+    return f"{page}?{HIDDEN}" if rest else page
 
 
 @functools.lru_cache(maxsize=16_384)

@@ -76,11 +76,20 @@ class CheckAdmin(SettingsAdmin[Check]):
             if obj is not None
             else []
         )
-        target = (None, {"fields": ["service", "name", "url", "enabled"]})
+        url = "url" if self._sees_urls(request) else "shown_url"
+        target = (None, {"fields": ["service", "name", url, "enabled"]})
         return [*now, target, *_FIELDSETS]
 
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        # Whoever may search in a text can guess it letter by letter.
+        return [name for name in self.search_fields if name != "url" or self._sees_urls(request)]
+
+    def _sees_urls(self, request: HttpRequest) -> bool:
+        """Tell whether to show queries, which may hold a token; those who only look see none."""
+        return self.has_add_permission(request) or self.has_change_permission(request)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Check | None = None) -> list[str]:
-        return [*self.readonly_fields, "service"] if obj is not None else []
+        return [*self.readonly_fields, "service", "shown_url"] if obj is not None else []
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("reliability.run_uptimetest")
@@ -88,6 +97,10 @@ class CheckAdmin(SettingsAdmin[Check]):
     @admin.display(description="Check", ordering="service__name")
     def title(self, check: Check) -> str:
         return str(check)
+
+    @admin.display(description="URL")
+    def shown_url(self, check: Check) -> str:
+        return check.shown_url
 
     @admin.display(description="State", ordering="state__state")
     def says(self, check: Check) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
 from django.utils.html import format_html
@@ -24,13 +24,26 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
+_INLINE_FIELDS: Final = ["name", "interval_seconds", "timeout_seconds", "strikes_down", "enabled"]
+
+
 class CheckInline(admin.StackedInline[Check, Service]):
     """The checks of a service on its page."""
 
     model = Check
     form = CheckForm
-    fields = ["url", "name", "interval_seconds", "timeout_seconds", "strikes_down", "enabled"]
+    readonly_fields = ["shown_url"]
     verbose_name_plural = "checks: fill in a URL to have it watched"
+
+    def get_fields(self, request: HttpRequest, obj: Service | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
+        # The query of a URL may hold a token; those who only look do not see it.
+        if self.has_change_permission(request, obj) or self.has_add_permission(request, obj):
+            return ["url", *_INLINE_FIELDS]
+        return ["shown_url", *_INLINE_FIELDS]
+
+    @admin.display(description="URL")
+    def shown_url(self, check: Check) -> str:
+        return check.shown_url
 
     def get_extra(self, request: HttpRequest, obj: Service | None = None, **_: object) -> int:
         return 1 if obj is None else 0

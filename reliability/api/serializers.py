@@ -21,7 +21,19 @@ class CheckStateSerializer(serializers.Serializer[Any]):
     last_detail = serializers.CharField(source="last.last_detail")
 
 
-class CheckSerializer(serializers.ModelSerializer[Check]):
+class CheckUrlSerializer(serializers.ModelSerializer[Check]):
+    """Shows the query of a check's URL only to those who may change checks."""
+
+    def to_representation(self, instance: Check) -> dict[str, Any]:
+        """Return what the asking person may see."""
+        shown = super().to_representation(instance)
+        request = self.context.get("request")
+        if request is None or not request.user.has_perm("reliability.change_check"):
+            shown["url"] = instance.shown_url
+        return shown
+
+
+class CheckSerializer(CheckUrlSerializer):
     """A check; `headers` can be written and is never shown."""
 
     service = serializers.PrimaryKeyRelatedField(queryset=Service.objects.all())
@@ -65,7 +77,7 @@ class CheckSerializer(serializers.ModelSerializer[Check]):
         return service
 
 
-class ServiceCheckSerializer(serializers.ModelSerializer[Check]):
+class ServiceCheckSerializer(CheckUrlSerializer):
     """A check as its service lists it."""
 
     state = serializers.CharField(source="says.state", read_only=True)
@@ -102,7 +114,7 @@ class ServiceSerializer(serializers.ModelSerializer[Service]):
         return worst_state(service).value
 
 
-class UptimeSerializer(serializers.ModelSerializer[Check]):
+class UptimeSerializer(CheckUrlSerializer):
     """What a check says now, with the names of the check and its service."""
 
     check = serializers.IntegerField(source="pk", read_only=True)

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from core.fields import SealedJSONField
+from core.targets import shown_url
 from reliability.engine.probe import Failure
 from reliability.engine.strikes import Standing, State
 from reliability.models.fields import (
@@ -170,7 +171,12 @@ class Check(models.Model):
     @property
     def label(self) -> str:
         """What tells this check from others of its service."""
-        return self.name or self.url
+        return self.name or self.shown_url
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its query, for whoever may not change the check."""
+        return shown_url(self.url)
 
     @property
     def says(self) -> Says:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit.services import changes, record
 from core.errors import InvalidInputError, NotFoundError
+from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
 from reliability.services import incidents, states
 from reliability.services.validation import validate
@@ -127,7 +128,7 @@ def create_check(*, actor: Actor, service_id: int, **fields: Unpack[CheckFields]
     CheckState.objects.create(check_of=check, since=now)
     reason = "created" if check.enabled else PAUSED
     StateSegment.objects.create(check_of=check, standing="unknown", started_at=now, reason=reason)
-    record(actor=actor, action="check.created", target=check, after=_told_check(check))
+    record(actor=actor, action="check.created", target=check, after=_shown(_told_check(check)))
     return check
 
 
@@ -154,7 +155,7 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
         what, text = incidents.SWITCHED_OFF, "The check was switched off."
         incidents.end(actor=actor, check=check, state=state, what=what, text=text)
         states.reset(state=state, reason=PAUSED)
-    record(actor=actor, action="check.updated", target=check, before=old, after=new)
+    record(actor=actor, action="check.updated", target=check, before=_shown(old), after=_shown(new))
     return check
 
 
@@ -164,7 +165,7 @@ def delete_check(*, actor: Actor, check_id: int) -> None:
     state, check = _locked_check(check_id)
     what, text = incidents.DELETED, "The check was deleted."
     incidents.end(actor=actor, check=check, state=state, what=what, text=text)
-    record(actor=actor, action="check.deleted", target=check, before=_told_check(check))
+    record(actor=actor, action="check.deleted", target=check, before=_shown(_told_check(check)))
     check.delete()
 
 
@@ -218,3 +219,8 @@ def _told(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _told_check(check: Check) -> dict[str, Any]:
     return {"service": check.service.name, **_told(check, CHECK_FIELDS)}
+
+
+def _shown(told: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the query of the URL, which may hold a token: many read the audit log."""
+    return {**told, "url": shown_url(told["url"])} if "url" in told else told

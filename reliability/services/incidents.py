@@ -160,7 +160,7 @@ def _alert(
         dedup_key=incident.dedup_key,
         transition_seq=state.alert_seq,
         title=title,
-        body=f"{body}\n{check.url}",
+        body=f"{body}\n{check.shown_url}",
         service=check.service.name,
         labels={
             "check": str(check.pk),

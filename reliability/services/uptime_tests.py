@@ -119,7 +119,7 @@ def _told(check: Check, result: Result) -> dict[str, Any]:
         "check": check.pk,
         "service": check.service.name,
         "name": check.label,
-        "url": check.url,
+        "url": check.shown_url,
         "at": result.at.isoformat(),
         "ok": result.ok,
         "status_code": result.status_code,
