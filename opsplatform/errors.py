@@ -9,7 +9,8 @@ from django.db import InterfaceError, OperationalError
 from django.shortcuts import render
 
 from core import tracing
-from core.rest.errors import plain_problem
+from core.keyring import KeyringError
+from core.rest.errors import KEYRING_AWAY, plain_problem
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -34,6 +35,8 @@ def failed(request: HttpRequest) -> HttpResponse:
     """Answer 500, or 503 while the database is away; the page names no static file."""
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         return _answer(request, 503, "The database does not answer for now.")
+    if isinstance(sys.exc_info()[1], KeyringError):
+        return _answer(request, 503, KEYRING_AWAY)
     return _answer(request, 500, "An unexpected error; its request id is in the log.")
 
 

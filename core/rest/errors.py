@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from core import tracing
 from core.errors import DomainError
+from core.keyring import KeyringError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+KEYRING_AWAY: Final = "The platform's keyring cannot be read; the log says why."
 NOT_AUTHENTICATED: Final = "Sign in or send a valid key."
 
 Errors = dict[str, list[str]]
@@ -77,6 +79,10 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
         logger.error("The database did not answer.", exc_info=error)
         body = problem(503, detail="The database does not answer for now.", code="unavailable")
         headers["Retry-After"] = "5"
+    elif isinstance(error, KeyringError):
+        # Its message names a path of the server, which is for the log.
+        logger.error("The keyring cannot be used.", exc_info=error)
+        body = problem(503, detail=KEYRING_AWAY, code="unavailable")
     else:
         logger.error("An API view failed.", extra={"view": _name(context)}, exc_info=error)
         body = problem(500, detail="An unexpected error; its request id is in the log.")

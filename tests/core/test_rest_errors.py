@@ -7,6 +7,7 @@ from django.http import Http404
 from rest_framework import exceptions
 
 from core.errors import InvalidInputError, NotConfiguredError
+from core.keyring import KeyringError
 from core.rest.errors import problem_response
 
 
@@ -22,6 +23,7 @@ from core.rest.errors import problem_response
         (exceptions.MethodNotAllowed("PUT"), 405, "method-not-allowed"),
         (exceptions.Throttled(wait=2.2), 429, "throttled"),
         (OperationalError("password=hunter2"), 503, "unavailable"),
+        (KeyringError("/srv/secrets/FIELD_KEY.json cannot be read"), 503, "unavailable"),
         (RuntimeError("password=hunter2"), 500, "500"),
     ],
 )
@@ -33,6 +35,7 @@ def test_each_error_has_its_problem(error, status, kind):
     assert answer.data["status"] == status
     assert "hunter2" not in str(answer.data)
     assert "17 bits" not in str(answer.data)
+    assert "/srv" not in str(answer.data)
 
 
 def test_a_wait_is_rounded_up():
