@@ -59,6 +59,8 @@ _SPECIAL = _networks(
     "100::/64",
     "2001::/32",
     "2001:db8::/32",
+    "3fff::/20",
+    "5f00::/16",
     "fec0::/10",
     "ff00::/8",
 )
@@ -81,6 +83,7 @@ _REFUSED_PORTS = frozenset(
 # IPv6 networks whose addresses carry an IPv4 address, with the distance of its lowest bit.
 _CARRIERS = (
     (IPv6Network("::ffff:0:0/96"), 0),
+    (IPv6Network("::ffff:0:0:0/96"), 0),
     (IPv6Network("64:ff9b::/96"), 0),
     (IPv6Network("64:ff9b:1::/48"), 0),
     (IPv6Network("2002::/16"), 80),

@@ -56,7 +56,7 @@ def check_url(url: str, *, policy: Policy | None = None, allow: Allow = NO_EXCEP
         raise InvalidTargetError(message)
     try:
         parsed = URL(url)
-        host, port = (parsed.raw_host or "").rstrip("."), parsed.port
+        raw_host, port = parsed.raw_host or "", parsed.port
     except ValueError as error:
         message = "This is not a URL."
         raise InvalidTargetError(message) from error
@@ -66,6 +66,7 @@ def check_url(url: str, *, policy: Policy | None = None, allow: Allow = NO_EXCEP
     if _USER_INFO.match(url):
         message = "A URL must not contain credentials."
         raise InvalidTargetError(message)
+    host = raw_host.rstrip(".")
     if not host or not port:
         message = "The URL names no host, or an impossible port."
         raise InvalidTargetError(message)
@@ -77,6 +78,10 @@ def check_url(url: str, *, policy: Policy | None = None, allow: Allow = NO_EXCEP
             message = "Write an address as four decimal numbers, or as IPv6 in brackets."
             raise InvalidTargetError(message) from None
     else:
+        if host != raw_host:
+            # As a name it would pass here and fail at every request.
+            message = "An address has no dot at its end."
+            raise InvalidTargetError(message)
         if policy and not is_allowed(
             str(address), port=port, policy=policy, allow=allow, host=host
         ):

@@ -6,6 +6,7 @@ METADATA = [
     "169.254.169.254",
     "::ffff:169.254.169.254",
     "::169.254.169.254",
+    "::ffff:0:169.254.169.254",
     "64:ff9b::169.254.169.254",
     "64:ff9b:1::169.254.169.254",
     "64:ff9b:1:a9fe:a9:fe00::",
@@ -30,6 +31,8 @@ SPECIAL = [
     "255.255.255.255",
     "::",
     "2001:db8::1",
+    "3fff:fff::1",
+    "5f00::1",
     "2001::1",
     "ff02::1",
     "fec0::1",
@@ -67,7 +70,9 @@ def test_public_addresses_are_reached(address, policy):
     assert is_allowed(address, port=443, policy=policy)
 
 
-@pytest.mark.parametrize("address", ["::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::"])
+@pytest.mark.parametrize(
+    "address", ["::ffff:10.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::"]
+)
 def test_a_private_address_inside_an_ipv6_one_is_seen(address):
     assert not is_allowed(address, port=80, policy=Policy.OUTBOUND)
     assert is_allowed(address, port=80, policy=Policy.MONITOR)
