@@ -25,6 +25,15 @@ def jitter(*, previous_seconds: float, random: Random) -> float:
     return min(CEILING_SECONDS, random.uniform(FLOOR_SECONDS, top))
 
 
+def heeded(retry_after_seconds: float | None, *, is_critical: bool) -> float:
+    """Return how long to wait because the receiver asked for it.
+
+    A critical message, and the end of the alarm behind it, must not wait for a day.
+    """
+    longest = CEILING_SECONDS if is_critical else LONGEST_RETRY_AFTER_SECONDS
+    return min(retry_after_seconds or 0.0, longest)
+
+
 def next_try(*, now: datetime, wait_seconds: float, expires_at: datetime) -> datetime:
     """Return when to try again: never so late that the message would expire untried."""
     wanted = now + timedelta(seconds=wait_seconds)

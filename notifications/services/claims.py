@@ -50,6 +50,7 @@ _NEEDED: Final = (
     "payload",
     "reason",
     "recipient",
+    "severity",
     "uncertain",
     "wait_seconds",
 )

@@ -16,7 +16,7 @@ from audit.services import record
 from core.actors import Actor
 from notifications.engine import backoff
 from notifications.engine.base import EXCERPT_CHARACTERS, Verdict, storable
-from notifications.models import Channel, DeliveryAttempt, Notification
+from notifications.models import Channel, DeliveryAttempt, Event, Notification
 from notifications.services.claims import ERROR_CHARACTERS, PAUSE_SECONDS, later
 
 if TYPE_CHECKING:
@@ -110,9 +110,11 @@ def _end_failed(claim: Claim, result: Result) -> None:
         row.update(state=Notification.State.DEAD, **changes)
         return
     wait = backoff.jitter(previous_seconds=message.wait_seconds, random=_random)
+    is_critical = message.severity == Event.Severity.CRITICAL
+    asked = backoff.heeded(outcome.retry_after_seconds, is_critical=is_critical)
     next_at = backoff.next_try(
         now=timezone.now(),
-        wait_seconds=max(wait, outcome.retry_after_seconds or 0.0),
+        wait_seconds=max(wait, asked),
         expires_at=message.expires_at,
     )
     row.update(next_at=next_at, wait_seconds=wait, **changes)
@@ -140,6 +142,8 @@ def _note_health(channel: Channel, outcomes: Sequence[Outcome]) -> bool:
     row = Channel.objects.filter(pk=channel.pk)
     if any(outcome.verdict is Verdict.DELIVERED for outcome in outcomes):
         row.update(fails=0, open_until=None, last_ok_at=Now(), last_error="")
+        if channel.open_until is not None:
+            logger.info("A channel works again.", extra={"channel": channel.name})
         return True
     if not outcomes:
         return True
@@ -163,7 +167,8 @@ def _note_health(channel: Channel, outcomes: Sequence[Outcome]) -> bool:
         _disable(channel, error)
         return False
     paused = row.filter(open_until__gt=Now()).exists()
-    if paused:
+    if paused and channel.open_until is None:
+        # Said once: a receiver that is gone for a day fails a trial each minute.
         logger.warning(
             "A channel is paused after failures.",
             extra={"channel": channel.name, "error": error},
