@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from core.rest.serializers import StrictSerializer
 from reliability.models import Check, Incident, IncidentEvent, Service, UptimeTest
 from reliability.models.fields import validate_headers
 from reliability.selectors import worst_state
@@ -21,7 +22,7 @@ class CheckStateSerializer(serializers.Serializer[Any]):
     last_detail = serializers.CharField(source="last.last_detail")
 
 
-class CheckUrlSerializer(serializers.ModelSerializer[Check]):
+class CheckUrlSerializer(StrictSerializer[Check], serializers.ModelSerializer[Check]):
     """Shows the query of a check's URL only to those who may change checks."""
 
     def to_representation(self, instance: Check) -> dict[str, Any]:
@@ -87,7 +88,7 @@ class ServiceCheckSerializer(CheckUrlSerializer):
         fields: ClassVar = ["id", "name", "url", "enabled", "state"]
 
 
-class ServiceSerializer(serializers.ModelSerializer[Service]):
+class ServiceSerializer(StrictSerializer[Service], serializers.ModelSerializer[Service]):
     """A service with the state of its worst check."""
 
     state = serializers.SerializerMethodField()
@@ -177,19 +178,19 @@ class IncidentAnswerSerializer(IncidentDetailSerializer):
         fields: ClassVar = [*IncidentDetailSerializer.Meta.fields, "excerpt"]
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class ReasonSerializer(StrictSerializer[Any]):
     """Why an incident ends by hand."""
 
     reason = serializers.CharField(max_length=4000)
 
 
-class NoteSerializer(serializers.Serializer[Any]):
+class NoteSerializer(StrictSerializer[Any]):
     """A note for the timeline."""
 
     text = serializers.CharField(max_length=4000)
 
 
-class UptimeTestRequestSerializer(serializers.Serializer[Any]):
+class UptimeTestRequestSerializer(StrictSerializer[Any]):
     """Which checks to run; nothing means all that are on."""
 
     checks = serializers.ListField(

@@ -60,6 +60,42 @@ def test_bad_input_is_refused_by_its_field(engineer, make_service, field, value)
     assert Check.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("kind", "tcp", "This field cannot be set."),
+        ("id", 5, "This field cannot be set."),
+        ("intervall_seconds", 20, "There is no such field."),
+    ],
+)
+def test_a_field_that_cannot_be_set_is_refused_by_name(engineer, make_service, field, value, told):
+    body = {"service": make_service().pk, "url": "http://127.0.0.1/", field: value}
+
+    answer = engineer.post("/api/checks/", body, format="json")
+
+    assert (answer.status_code, answer.data["errors"]) == (400, {field: [told]})
+    assert Check.objects.count() == 0
+
+
+def test_an_unknown_field_leaves_a_change_undone(engineer, make_check):
+    check = make_check(interval_seconds=20)
+
+    answer = engineer.patch(
+        f"/api/checks/{check.pk}/", {"interval_seconds": 30, "interval": 30}, format="json"
+    )
+
+    assert (answer.status_code, list(answer.data["errors"])) == (400, ["interval"])
+    check.refresh_from_db()
+    assert check.interval_seconds == 20
+
+
+@pytest.mark.parametrize("path", ["/api/services/", "/api/ops/uptime/test"])
+def test_every_body_is_refused_with_an_unknown_field(engineer, path):
+    answer = engineer.post(path, {"name": "Shop", "chekcs": [1]}, format="json")
+
+    assert (answer.status_code, "chekcs" in answer.data["errors"]) == (400, True)
+
+
 def test_a_timeout_above_the_interval_names_its_field(engineer, make_check):
     check = make_check(interval_seconds=20)
 
