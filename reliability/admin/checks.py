@@ -11,6 +11,7 @@ from django.utils.timesince import timesince
 
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
+from core.errors import DomainError
 from reliability.admin.display import badge
 from reliability.admin.forms import CheckForm
 from reliability.models import Check
@@ -139,9 +140,12 @@ class CheckAdmin(SettingsAdmin[Check]):
 
     @admin.action(description="Run now (moves no strikes)", permissions=["run"])
     def run_now(self, request: HttpRequest, queryset: QuerySet[Check]) -> None:
-        test = uptime_tests.request(
-            actor=actor_of(request), check_ids=list(queryset.values_list("pk", flat=True))
-        )
+        check_ids = list(queryset.values_list("pk", flat=True))
+        try:
+            test = uptime_tests.request(actor=actor_of(request), check_ids=check_ids)
+        except DomainError as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return
         page = reverse("admin:reliability_uptimetest_change", args=[test.pk])
         told = format_html('Asked for. <a href="{}">Results</a> come within seconds.', page)
         self.message_user(request, told, messages.SUCCESS)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from core import leases
+from core.drill import refuse_in_drill
 from core.http import Allow, Policy, session
 from core.leases import LeaseLostError
 from core.loops import in_thread
@@ -44,7 +45,11 @@ _AWAY = (OperationalError, InterfaceError)
 
 
 def open_session() -> aiohttp.ClientSession:
-    """Open the guarded session of all checks; needs a running event loop."""
+    """Open the guarded session of all checks; needs a running event loop.
+
+    Raises NotConfiguredError in a copy for a drill.
+    """
+    refuse_in_drill()
     return session(Policy.MONITOR, Allow.parse(settings.OPS_OUTGOING_ALLOW))
 
 

@@ -9,7 +9,8 @@ from django.db import transaction
 
 from audit.services import record
 from core import jobs
-from core.errors import InvalidInputError
+from core.drill import refuse_in_drill
+from core.errors import DomainError, InvalidInputError
 from core.loops import in_thread
 from reliability import selectors
 from reliability.engine.prober import probe_once
@@ -31,6 +32,7 @@ _HEARTBEAT_SECONDS: Final = 10
 @transaction.atomic
 def request(*, actor: Actor, check_ids: Collection[int] | None = None) -> UptimeTest:
     """Ask for a run of these checks, or of all that are on; it begins after the commit."""
+    refuse_in_drill()
     wanted = Check.objects.order_by("pk").values_list("pk", flat=True)
     ids = list(
         wanted.filter(enabled=True) if check_ids is None else wanted.filter(pk__in=check_ids)
@@ -55,6 +57,9 @@ def perform(*, job_id: str) -> bool:
     test = UptimeTest.objects.get(pk=job_id)
     try:
         found = asyncio.run(_run(selectors.targets(test.check_ids), lease))
+    except DomainError as error:
+        state = UptimeTest.State.FAILED
+        return jobs.finish(UptimeTest, lease, state, error_code=error.code, error=error.message)
     except Exception:
         jobs.finish(
             UptimeTest,

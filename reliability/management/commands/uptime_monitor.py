@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.actors import Actor
+from core.errors import DomainError
 from reliability import selectors
 from reliability.services import uptime_tests
 from reliability.services.probes import LEASE
@@ -26,7 +27,10 @@ class Command(BaseCommand):
             call_command("daemon", "--only", LEASE)
             return
         wanted = len(selectors.versions())
-        results = uptime_tests.run_all(actor=Actor.command("uptime_monitor"))
+        try:
+            results = uptime_tests.run_all(actor=Actor.command("uptime_monitor"))
+        except DomainError as error:
+            raise CommandError(error.message) from error
         if not wanted:
             self.stdout.write("No check is switched on. Add one: manage.py services add URL")
             return
