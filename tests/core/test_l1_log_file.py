@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -214,6 +215,27 @@ def test_who_comes_second_does_not_rotate(tmp_path):
     assert taken
     assert segments(path) == []
     assert messages(path) == ["first", "second"]
+
+
+def test_who_comes_late_does_not_rotate_the_next_file(tmp_path, monkeypatch, a_second_passes):
+    path = tmp_path / "app.log"
+    other = tmp_path / "app-20260131T120000Z-1.log"
+    late, _ = log_to(path, max_bytes=1)
+    late.info("first")
+
+    @contextlib.contextmanager
+    def lock_after_another(lock):
+        path.rename(other)
+        log_to(path)[0].info("next")
+        with try_lock(lock) as taken:
+            yield taken
+
+    monkeypatch.setattr("core.logfile.try_lock", lock_after_another)
+    a_second_passes()
+    late.info("second")
+
+    assert segments(path) == [other]
+    assert (messages(other), messages(path)) == (["first", "second"], ["next"])
 
 
 def test_a_lock_has_one_holder_among_threads(tmp_path):

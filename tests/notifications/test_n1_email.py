@@ -247,22 +247,22 @@ def test_unreachable_server_is_tried_again(dispatch, mailbox, make_mail_channel,
     assert alert.history.get().error_class == "connection"
 
 
+def drip(connection: socket.socket, stop: threading.Event) -> None:
+    """Send a greeting without end; each byte comes in time for the socket."""
+    with connection:
+        while not stop.wait(0.2):
+            try:
+                connection.sendall(b"2")
+            except OSError:
+                return
+
+
 def test_server_that_drips_is_broken_off_after_the_timeout(dispatch, make_mail_channel, settings):
-    """Each byte comes in time for the socket, the greeting never ends."""
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(10)
 
-    def drip() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            while not stop.wait(0.2):
-                try:
-                    connection.sendall(b"2")
-                except OSError:
-                    return
-
-    thread = threading.Thread(target=drip)
+    thread = threading.Thread(target=lambda: drip(listener.accept()[0], stop))
     thread.start()
     settings.EMAIL_HOST, settings.EMAIL_PORT = listener.getsockname()
     alert = alert_to(make_mail_channel(timeout_seconds=1))
@@ -278,6 +278,47 @@ def test_server_that_drips_is_broken_off_after_the_timeout(dispatch, make_mail_c
     assert took < 5
     assert alert.history.get().error_class == "timeout"
     assert (alert.state, alert.uncertain) == ("pending", True)
+
+
+def converse(connection: socket.socket) -> None:
+    """Take one mail as the smallest of mail servers does."""
+    answers = {b"EHLO": b"250 x", b"DATA": b"354 go on", b"QUIT": b"221 bye"}
+    with connection, connection.makefile("rb") as lines:
+        connection.sendall(b"220 x\r\n")
+        for line in lines:
+            command = line[:4].upper()
+            connection.sendall(answers.get(command, b"250 ok") + b"\r\n")
+            if command == b"DATA":
+                while lines.readline() != b".\r\n":
+                    continue
+                connection.sendall(b"250 taken\r\n")
+            if command == b"QUIT":
+                return
+
+
+def test_mail_behind_one_that_was_broken_off_is_sent(dispatch, make_mail_channel, settings):
+    stop = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+
+    threads = [
+        threading.Thread(target=lambda: drip(listener.accept()[0], stop)),
+        threading.Thread(target=lambda: converse(listener.accept()[0])),
+    ]
+    for thread in threads:
+        thread.start()
+    settings.EMAIL_HOST, settings.EMAIL_PORT = listener.getsockname()
+    make_mail_channel("ada@example.com", "bob@example.com", timeout_seconds=1)
+    raise_alert()
+    route_all()
+
+    dispatch()
+
+    stop.set()
+    for thread in threads:
+        thread.join()
+    listener.close()
+    assert sorted(Notification.objects.values_list("state", flat=True)) == ["pending", "sent"]
 
 
 def test_user_without_a_server_that_takes_one_says_what_to_change(
