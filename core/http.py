@@ -322,8 +322,7 @@ async def _follow(
                     url=str(url),
                     phases=watch.phases(),
                 )
-            # The body of a redirect is of no interest and may never end.
-            response.close()
+            # The body of a redirect may never end; leaving the block then closes its connection.
         url, previous = _next_url(url, location), url
         if url.origin() != previous.origin():
             headers = {k: v for k, v in headers.items() if k.lower() in _HARMLESS_HEADERS}

@@ -306,6 +306,33 @@ def test_redirects_are_followed_up_to_the_limit():
         run(count_down, path="/4", max_redirects=3)
 
 
+@pytest.mark.parametrize("keep_alive", [False, True])
+def test_the_connection_of_a_redirect_whose_body_never_ends_is_closed(keep_alive):
+    ended = asyncio.Event()
+
+    async def answer(request):
+        if request.path == "/next":
+            await asyncio.wait_for(ended.wait(), 2)
+            return web.Response(text="end")
+        moved = web.StreamResponse(status=302, headers={"Location": "/next"})
+        await moved.prepare(request)
+        try:
+            while True:
+                await moved.write(b".")
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    async def scenario():
+        async with (
+            serving(answer) as base,
+            session(Policy.MONITOR, keep_alive=keep_alive) as client,
+        ):
+            return await fetch(client, OutgoingRequest(base, max_redirects=1, timeout_seconds=5))
+
+    assert asyncio.run(scenario()).body == b"end"
+
+
 @pytest.mark.parametrize(
     ("location", "error"),
     [
