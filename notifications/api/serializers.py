@@ -7,12 +7,18 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from core.errors import InvalidInputError
+from core.rest.serializers import StrictSerializer
 from notifications.engine.targets import shown_address
 from notifications.models import Channel, DeliveryAttempt, Event, Notification
 from notifications.services import channels
 
 # Whoever decides who is told may see the addresses; everybody else sees whose domain it is.
 SEES_RECIPIENTS: Final = "notifications.change_channel"
+
+_SETTING: Final[dict[str, str]] = {
+    Channel.Kind.WEBHOOK: "url",
+    Channel.Kind.EMAIL: "recipients",
+}
 
 
 class AttemptSerializer(serializers.ModelSerializer[DeliveryAttempt]):
@@ -87,7 +93,7 @@ class FilterSerializer(serializers.Serializer[Any]):
     event = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
 
-class ConfigSerializer(serializers.Serializer[Any]):
+class ConfigSerializer(StrictSerializer[Any]):
     """Where a channel leads: `url` for a webhook, `recipients` for e-mail."""
 
     url = serializers.CharField(required=False, max_length=2000)
@@ -98,7 +104,7 @@ class ConfigSerializer(serializers.Serializer[Any]):
     )
 
 
-class ChannelSerializer(serializers.ModelSerializer[Channel]):
+class ChannelSerializer(StrictSerializer[Channel], serializers.ModelSerializer[Channel]):
     """A channel; its `config` goes in and never comes out, `target` tells what may be known."""
 
     config = ConfigSerializer(write_only=True)
@@ -136,6 +142,10 @@ class ChannelSerializer(serializers.ModelSerializer[Channel]):
         """Judge the settings by the kind they belong to."""
         kind = self.instance.kind if self.instance is not None else attrs["kind"]
         if "config" in attrs:
+            foreign = [name for name in attrs["config"] if name != _SETTING[kind]]
+            if foreign:
+                told = f"A channel of kind {kind} has no such setting."
+                raise serializers.ValidationError({"config": {name: [told] for name in foreign}})
             try:
                 channels.usable_config(kind=kind, config=attrs["config"])
             except InvalidInputError as error:

@@ -267,6 +267,44 @@ def test_unusable_channel_is_refused_by_field(as_role, make_webhook, changes, fi
     assert Channel.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "field", "told"),
+    [
+        ({"timeout": 5}, "timeout", "There is no such field."),
+        ({"target": "x"}, "target", "This field cannot be set."),
+        ({"fails": 0}, "fails", "This field cannot be set."),
+        ({"config": {"url": URL, "secret": "x"}}, "config.secret", "There is no such field."),
+        (
+            {"config": {"url": URL, "recipients": ["ada@example.com"]}},
+            "config.recipients",
+            "A channel of kind webhook has no such setting.",
+        ),
+        (
+            {"kind": "email", "config": {"url": URL, "recipients": ["ada@example.com"]}},
+            "config.url",
+            "A channel of kind email has no such setting.",
+        ),
+    ],
+)
+def test_what_cannot_be_set_is_refused_by_name(as_role, changes, field, told):
+    body = {"kind": "webhook", "name": "chat", "config": {"url": URL}}
+
+    answer = as_role("admin").post(CHANNELS, body | changes, format="json")
+
+    assert (answer.status_code, answer.json()["errors"]) == (400, {field: [told]})
+    assert Channel.objects.count() == 0
+
+
+def test_an_unknown_setting_leaves_a_change_undone(as_role, make_webhook):
+    channel = make_webhook(timeout_seconds=7)
+    body = {"timeout_seconds": 9, "parallel": 3}
+
+    answer = as_role("admin").patch(f"{CHANNELS}{channel.pk}/", body, format="json")
+
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["parallel"])
+    assert Channel.objects.get().timeout_seconds == 7
+
+
 def test_given_settings_are_changed_and_the_others_kept(as_role, make_webhook):
     channel = make_webhook(URL, timeout_seconds=7)
 
