@@ -10,6 +10,7 @@ from django.utils.timesince import timesince
 
 from core.adminbase import RecordAdmin
 from reliability.admin.display import BoundedPaginator, answer_field, badge
+from reliability.admin.filters import BeforeFilter
 from reliability.models import Sample, StateSegment
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class SampleAdmin(RecordAdmin[Sample]):
     """Every result, newest first."""
 
     list_display = ["at", "check_of", "result", "answer", "latency", "manual"]
-    list_filter = ["ok", "manual", "failure"]
+    list_filter = [BeforeFilter, "ok", "manual", "failure"]
     list_select_related = ["check_of__service"]
     paginator = BoundedPaginator
     search_fields = ["check_of__service__name", "check_of__name"]

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -229,6 +231,28 @@ def test_a_list_of_millions_is_counted_to_a_limit(admin, make_check, see, monkey
     see(make_check(), True, True, True)
 
     assert "2 samples" in admin.get("/admin/reliability/sample/").content.decode()
+
+
+def test_results_before_a_moment_are_reached_beyond_the_limit(admin, make_check, see, monkeypatch):
+    monkeypatch.setattr(BoundedPaginator, "most", 2)
+    begin = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    see(make_check(), True, False, False, False, start=begin)
+
+    page = admin.get(
+        "/admin/reliability/sample/", {"before": "2026-01-01T12:00:40", "ok__exact": "0"}
+    )
+
+    (found,) = page.context["cl"].result_list
+    assert found.at == begin + timedelta(seconds=20)
+    assert b'name="before" value="2026-01-01T12:00:40"' in page.content
+    assert b'<input type="hidden" name="ok__exact" value="0">' in page.content
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-13-01", "9999-12-31T23:59:59+23:59"])
+def test_a_moment_that_cannot_be_read_is_left_out(admin, moment):
+    answer = admin.get("/admin/reliability/sample/", {"before": moment}, follow=True)
+
+    assert answer.status_code == 200
 
 
 def test_an_incident_is_acknowledged_from_the_list(admin, make_check, see):
