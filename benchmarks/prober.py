@@ -155,8 +155,8 @@ def _storing() -> float:
     from core import leases
     from core.actors import SYSTEM
     from core.http import Phases
+    from reliability.engine.batch import Batch
     from reliability.engine.probe import Result
-    from reliability.engine.prober import Batch
     from reliability.models import Check, CheckState, Service
     from reliability.services import results
 

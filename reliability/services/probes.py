@@ -18,7 +18,8 @@ from core.http import Allow, Policy, session
 from core.leases import LeaseLostError
 from core.loops import in_thread
 from reliability import selectors
-from reliability.engine.prober import Batch, Prober, probe_once
+from reliability.engine.batch import Batch
+from reliability.engine.prober import Prober, probe_once
 from reliability.engine.strikes import advance
 from reliability.services import results
 

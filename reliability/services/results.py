@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from core.leases import Held
+    from reliability.engine.batch import Batch, Flip
     from reliability.engine.probe import Result
-    from reliability.engine.prober import Batch, Flip
     from reliability.engine.strikes import Tracker
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from core import leases
 from core.actors import Actor
 from core.http import Phases
 from reliability import selectors
+from reliability.engine.batch import Batch
 from reliability.engine.probe import Failure, Result
-from reliability.engine.prober import Batch
 from reliability.engine.strikes import advance
 from reliability.services import catalogue, results
 from reliability.services.probes import LEASE

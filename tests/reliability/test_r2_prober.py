@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from core.http import Policy, session
+from reliability.engine import batch as batch_module
 from reliability.engine import prober as prober_module
+from reliability.engine.batch import Batch
 from reliability.engine.probe import Failure, Target
-from reliability.engine.prober import Batch, Prober, probe_once
+from reliability.engine.prober import Prober, probe_once
 from reliability.engine.schedule import phase
 from reliability.engine.strikes import Rules, Standing, State, Tracker
 from tests.support.servers import serving
@@ -237,7 +239,7 @@ def test_what_could_not_be_stored_comes_again_before_what_is_new():
 
 
 def test_a_full_buffer_drops_the_oldest_results_and_no_flip(monkeypatch):
-    monkeypatch.setattr(prober_module, "MAX_BUFFERED_RESULTS", 3)
+    monkeypatch.setattr(batch_module, "MAX_BUFFERED_RESULTS", 3)
     earlier, later = Batch(), Batch()
     earlier.results.extend([1, 2])
     later.results.extend([3, 4])

@@ -5,7 +5,7 @@ import pytest
 from django.db import connection, connections
 
 from core.errors import InvalidTransitionError, NotFoundError
-from reliability.engine.prober import Batch
+from reliability.engine.batch import Batch
 from reliability.models import Check, CheckState, Incident, IncidentEvent, StateSegment
 from reliability.services import catalogue, incidents, results
 
