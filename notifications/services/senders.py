@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from django.conf import settings
 from django.utils import timezone
 
+from core.drill import refuse_in_drill
 from core.http import (
     Allow,
     FetchError,
@@ -50,8 +51,10 @@ class Sender(Protocol):
 def prepare(channel: Channel) -> Callable[[], Sender]:
     """Read what a sender of this channel needs, and return how to open it in the event loop.
 
-    It may read the database and the keyring; what it returns does not.
+    It may read the database and the keyring; what it returns does not. Raises NotConfiguredError
+    in a copy for a drill.
     """
+    refuse_in_drill()
     try:
         if channel.kind == Channel.Kind.WEBHOOK:
             return partial(WebhookSender, channel, webhook_config(channel))

@@ -14,7 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.services import record
-from core.errors import InvalidTransitionError, NotFoundError, UnavailableError
+from core.drill import refuse_in_drill
+from core.errors import NotFoundError, UnavailableError
 from core.keyring import KeyringError
 from notifications.engine.base import Message, Outcome, Verdict, idempotency_key
 from notifications.engine.targets import shown_address
@@ -59,12 +60,10 @@ def send_test(*, actor: Actor, channel_id: UUID) -> list[Answer]:
 
     A test is a message like any other, kept with its attempt, but not tried again. The first one
     without an answer ends it: the person waits, and the next would fare alike. A success ends the
-    channel's pause. A copy for a drill sends nothing: raises InvalidTransitionError. Raises
+    channel's pause. A copy for a drill sends nothing: raises NotConfiguredError. Raises
     UnavailableError while the keyring cannot be read.
     """
-    if settings.OPS_MODE == "drill":
-        message = "This is a copy for a drill; it sends nothing."
-        raise InvalidTransitionError(message)
+    refuse_in_drill()
     claim = _begin(actor, channel_id)
     ended = asyncio.run(_send_all(claim, senders.prepare(claim.channel)))
     results.finish(claim=claim, results=ended)

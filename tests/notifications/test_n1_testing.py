@@ -6,8 +6,9 @@ import pytest
 
 from audit.models import AuditRecord
 from core.actors import SYSTEM, Actor
-from core.errors import InvalidTransitionError, NotFoundError
+from core.errors import NotConfiguredError, NotFoundError
 from notifications.models import Channel, Notification
+from notifications.services.senders import prepare
 from notifications.services.testing import send_test
 from tests.notifications.conftest import break_seal
 from tests.notifications.receivers import Answer
@@ -121,10 +122,19 @@ def test_drill_copy_sends_no_test(make_webhook, receiver, settings):
     channel = make_webhook(receiver.url)
     settings.OPS_MODE = "drill"
 
-    with pytest.raises(InvalidTransitionError, match="drill"):
+    with pytest.raises(NotConfiguredError, match="OPS_MODE=drill"):
         run(channel)
 
     assert (receiver.requests, Notification.objects.count()) == ([], 0)
+
+
+def test_drill_copy_opens_no_way_to_a_receiver(make_webhook, make_mail_channel, settings):
+    channels = [make_webhook(), make_mail_channel()]
+    settings.OPS_MODE, settings.EMAIL_HOST = "drill", "127.0.0.1"
+
+    for channel in channels:
+        with pytest.raises(NotConfiguredError, match="OPS_MODE=drill"):
+            prepare(channel)
 
 
 def test_unknown_channel_is_not_found():
