@@ -1,23 +1,19 @@
 """The one way out: HTTP requests with an address guard, limits and timings."""
 
 import asyncio
-import contextvars
 import enum
-import functools
 import os
 import socket
 import ssl
-import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from core.addresses import NO_EXCEPTIONS, Allow, Policy, is_allowed
+from core.http_timing import Hop, Phases, Stopwatch, current_hop, tls_context, tracing
 from core.targets import InvalidTargetError, RefusedTargetError, check_url
 
 __all__ = [
@@ -58,17 +54,6 @@ class Failure(enum.StrEnum):
     PROTOCOL = "protocol"
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
-    """Milliseconds spent in each part of an exchange, summed over its redirects."""
-
-    dns_ms: float = 0.0
-    connect_ms: float = 0.0
-    tls_ms: float = 0.0
-    first_byte_ms: float = 0.0
-    total_ms: float = 0.0
-
-
 class FetchError(Exception):
     """The exchange failed before a whole answer was read.
 
@@ -106,45 +91,11 @@ class OutgoingResponse:
     """An answer; `truncated` says that the body went on beyond the limit."""
 
     status: int
-    reason: str
     headers: Mapping[str, str]
     body: bytes
     truncated: bool
     url: str
     phases: Phases
-
-
-class _Stopwatch:
-    """Laps of one exchange, driven by aiohttp's tracing and the TLS context."""
-
-    __slots__ = ("laps", "mark", "started")
-
-    def __init__(self) -> None:
-        self.laps = {"connect": 0.0, "dns": 0.0, "first_byte": 0.0, "tls": 0.0}
-        self.started = self.mark = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] += now - self.mark
-        self.mark = now
-
-    def phases(self) -> Phases:
-        laps = {f"{name}_ms": seconds * 1000 for name, seconds in self.laps.items()}
-        return Phases(**laps, total_ms=(time.perf_counter() - self.started) * 1000)
-
-
-@dataclass(slots=True)
-class _Hop:
-    """The request that the running task is connecting for."""
-
-    host: str
-    watch: _Stopwatch
-    in_tls: bool = False
-    reused: bool = False
-
-
-# aiohttp resolves and connects in tasks of its own; they inherit the context of the request.
-_hop: contextvars.ContextVar[_Hop] = contextvars.ContextVar("outgoing_hop")
 
 
 class _RefusedAddress(OSError):  # noqa: N818  # never leaves this module
@@ -153,30 +104,6 @@ class _RefusedAddress(OSError):  # noqa: N818  # never leaves this module
 
 class _Broken(Exception):  # noqa: N818  # never leaves this module
     """Carries a broken connection, its cause, past aiohttp's own retry."""
-
-
-class _TimedContext(ssl.SSLContext):
-    """Notes when the handshake begins: aiohttp's tracing does not tell."""
-
-    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:  # noqa: ANN401  # as the base has it
-        hop = _hop.get(None)
-        if hop is not None:
-            hop.watch.lap("connect")
-            hop.in_tls = True
-        return super().wrap_bio(*args, **kwargs)
-
-
-@functools.cache
-def _tls_context(*, verify: bool) -> ssl.SSLContext:
-    """Make one context per mode: loading the certificate store costs 20 ms of CPU."""
-    context = _TimedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
-    if verify:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def session(
@@ -190,7 +117,7 @@ def session(
 
     def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, proto, _, address = info
-        hop = _hop.get(None)
+        hop = current_hop.get(None)
         host = hop.host if hop is not None else ""
         if not is_allowed(
             str(address[0]), port=int(address[1]), policy=policy, allow=allow, host=host
@@ -210,38 +137,9 @@ def session(
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
         max_headers=MAX_HEADERS,
-        trace_configs=[_tracing()],
+        trace_configs=[tracing()],
         middlewares=(_retry_stale,),
     )
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    async def lap_dns(*_: object) -> None:
-        _hop.get().watch.lap("dns")
-
-    async def connected(*_: object) -> None:
-        hop = _hop.get()
-        hop.watch.lap("tls" if hop.in_tls else "connect")
-
-    async def answered(*_: object) -> None:
-        _hop.get().watch.lap("first_byte")
-
-    async def note_reuse(*_: object) -> None:
-        _hop.get().reused = True
-
-    async def set_mark(
-        _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object
-    ) -> None:
-        _hop.get().watch.mark = time.perf_counter()
-
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_start.append(set_mark)
-    config.on_dns_resolvehost_start.append(set_mark)
-    config.on_dns_resolvehost_end.append(lap_dns)
-    config.on_connection_create_end.append(connected)
-    config.on_connection_reuseconn.append(note_reuse)
-    config.on_request_end.append(answered)
-    return config
 
 
 async def _retry_stale(
@@ -253,7 +151,7 @@ async def _retry_stale(
     says nothing about the server. Such a request is sent again if its key makes that safe, until
     it meets a new connection: each try uses up a kept one.
     """
-    hop = _hop.get()
+    hop = current_hop.get()
     while True:
         hop.reused = False
         try:
@@ -271,7 +169,7 @@ async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> Outg
     Raises InvalidTargetError or RefusedTargetError for a target (also one redirected to) that may
     not be asked, and FetchError for everything that happens on the way.
     """
-    watch = _Stopwatch()
+    watch = Stopwatch()
     try:
         async with asyncio.timeout(request.timeout_seconds):
             return await _follow(client, request, watch)
@@ -296,26 +194,25 @@ async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> Outg
 
 
 async def _follow(
-    client: aiohttp.ClientSession, request: OutgoingRequest, watch: _Stopwatch
+    client: aiohttp.ClientSession, request: OutgoingRequest, watch: Stopwatch
 ) -> OutgoingResponse:
     url = check_url(request.url)
     method, body, headers = request.method, request.body, dict(request.headers)
     for _ in range(request.max_redirects + 1):
-        _hop.set(_Hop(host=url.raw_host or "", watch=watch))
+        current_hop.set(Hop(host=url.raw_host or "", watch=watch))
         async with client.request(
             method,
             url,
             headers=headers,
             data=body,
             allow_redirects=False,
-            ssl=_tls_context(verify=request.verify_tls) if url.scheme == "https" else True,
+            ssl=tls_context(verify=request.verify_tls) if url.scheme == "https" else True,
         ) as response:
             location = response.headers.get("Location")
             if not (request.max_redirects and response.status in _REDIRECTS and location):
                 content, truncated = await _read(response, request.max_body_bytes)
                 return OutgoingResponse(
                     status=response.status,
-                    reason=response.reason or "",
                     headers=response.headers,
                     body=content,
                     truncated=truncated,

@@ -51,7 +51,6 @@ def rendered(timestamp: int = 1_800_000_000):
 def answered(status: int, *, body: bytes = b"", **headers: str):
     response = OutgoingResponse(
         status=status,
-        reason="",
         headers={name.replace("_", "-"): value for name, value in headers.items()},
         body=body,
         truncated=False,

@@ -198,7 +198,6 @@ def test_text_that_no_database_stores_is_replaced_by_the_engine():
 
     answer = OutgoingResponse(
         status=500,
-        reason="",
         headers={},
         body=b"a\0b\xff",
         truncated=False,
