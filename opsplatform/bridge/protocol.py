@@ -21,15 +21,19 @@ logger = logging.getLogger(__name__)
 
 _MOST_HEAD_BYTES: Final = 65_536
 _HEAD_SECONDS: Final = 20.0
+_MOST_CONNECTIONS: Final = 10_000
 _COMPLAINT_SECONDS: Final = 10.0
 
 
-def _most_connections() -> int:
+def most_connections() -> int:
     """Return how many connections leave descriptors for files, databases and the log.
 
     Each may need a second one, for a body that does not fit its share of the memory.
     """
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return min(descriptors // 3, _MOST_CONNECTIONS)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -41,7 +45,7 @@ class GuardedProtocol(HttpToolsProtocol):
     """
 
     head_seconds = _HEAD_SECONDS
-    most_connections = _most_connections()
+    most_connections = most_connections()
     complained_at = float("-inf")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # uvicorn's signature

@@ -118,6 +118,11 @@ def test_a_user_name_that_is_an_address_is_hidden():
         assert parse(make())["user"] == "[masked]"
 
 
+def test_the_name_of_a_dashboard_key_is_shown():
+    with tracing.bind(user="dash/1a2b3c4d"):
+        assert parse(make())["user"] == "dash/1a2b3c4d"
+
+
 def test_the_request_object_of_django_is_left_out():
     assert parse(make(request=object(), status_code=500))["context"] == {"status_code": 500}
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from opsplatform.bridge.protocol import GuardedProtocol
+from opsplatform.bridge.protocol import GuardedProtocol, most_connections
 from tests.support.asgi import make_bridge, served
 
 
@@ -159,6 +159,15 @@ def test_old_http_needs_no_host():
     with served(make_bridge(echo)) as port, connected(port) as connection:
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections"), [(1_024, 341), (1_048_576, 10_000), (-1, 10_000)]
+)
+def test_connections_take_a_third_of_the_descriptors(monkeypatch, descriptors, connections):
+    monkeypatch.setattr("resource.getrlimit", lambda _: (descriptors, descriptors))
+
+    assert most_connections() == connections
 
 
 def test_connections_over_the_limit_are_refused_until_others_leave(caplog):
