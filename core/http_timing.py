@@ -83,6 +83,7 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
 
 def tracing() -> aiohttp.TraceConfig:
     """Make the hooks that tell the current hop how far its connection is."""
+
     async def lap_dns(*_: object) -> None:
         current_hop.get().watch.lap("dns")
 
