@@ -1,5 +1,6 @@
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,10 +12,13 @@ from core import leases
 from core.leases import LeaseLostError
 from core.loops import in_thread, run_once
 from notifications.models import Event
+from reliability import selectors
+from reliability.engine.strikes import Standing, State
 from reliability.loops import LOOPS
 from reliability.models import Check, CheckState, Incident, Sample, StateSegment
 from reliability.services import catalogue, probes, results
 from reliability.services.probes import LEASE, ProbeLoop
+from tests.reliability.conftest import result_of
 from tests.support.keyrings import spoil
 from tests.support.servers import serving
 
@@ -375,6 +379,19 @@ def test_the_stand_in_takes_a_result_of_the_future_for_overdue(check, aim):
 
     assert CheckState.objects.get().state == "up"
     assert CheckState.objects.get().last_at < timezone.now()
+
+
+def test_the_queue_of_the_stand_in_makes_no_gap(check):
+    ((target, tracker),) = selectors.watches([check.pk])
+    began = timezone.now()
+    tracker = replace(
+        tracker, state=State.UP, standing=Standing.UP, last_at=began - target.rules.validity
+    )
+    result = result_of(check, ok=True, at=began + timedelta(seconds=30))
+
+    batch = probes._decided([(target, tracker)], [result], began=began)
+
+    assert (batch.flips, list(batch.results)) == ([], [result])
 
 
 def test_the_stand_in_leaves_the_work_to_whoever_holds_the_lease(check, held):
