@@ -301,12 +301,14 @@ def test_mail_behind_one_that_was_broken_off_is_sent(dispatch, make_mail_channel
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(10)
 
-    threads = [
-        threading.Thread(target=lambda: drip(listener.accept()[0], stop)),
-        threading.Thread(target=lambda: converse(listener.accept()[0])),
-    ]
-    for thread in threads:
-        thread.start()
+    def drip_then_serve() -> None:
+        dripping = threading.Thread(target=drip, args=(listener.accept()[0], stop))
+        dripping.start()
+        converse(listener.accept()[0])
+        dripping.join()
+
+    thread = threading.Thread(target=drip_then_serve)
+    thread.start()
     settings.EMAIL_HOST, settings.EMAIL_PORT = listener.getsockname()
     make_mail_channel("ada@example.com", "bob@example.com", timeout_seconds=1)
     raise_alert()
@@ -315,8 +317,7 @@ def test_mail_behind_one_that_was_broken_off_is_sent(dispatch, make_mail_channel
     dispatch()
 
     stop.set()
-    for thread in threads:
-        thread.join()
+    thread.join()
     listener.close()
     assert sorted(Notification.objects.values_list("state", flat=True)) == ["pending", "sent"]
 
