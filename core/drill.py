@@ -6,7 +6,12 @@ from django.conf import settings
 
 from core.errors import NotConfiguredError
 
-DRILL: Final = "drill"
+_DRILL: Final = "drill"
+
+
+def is_drill() -> bool:
+    """Tell whether this platform is such a copy."""
+    return bool(settings.OPS_MODE == _DRILL)
 
 
 def refuse_in_drill() -> None:
@@ -14,6 +19,6 @@ def refuse_in_drill() -> None:
 
     A copy holds the channels and checks of the original, and its messages would look real.
     """
-    if settings.OPS_MODE == DRILL:
+    if is_drill():
         message = "This is a copy for a drill (OPS_MODE=drill): it asks and sends nothing."
         raise NotConfiguredError(message)

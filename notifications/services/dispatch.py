@@ -8,10 +8,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from django.conf import settings
 from django.utils import timezone
 
-from core.drill import DRILL
+from core.drill import is_drill
 from core.loops import in_thread
 from notifications.engine.base import Outcome, Verdict
 from notifications.services import claims, results, senders
@@ -51,7 +50,7 @@ class Dispatcher:
 
     async def __call__(self, _held: Held | None = None) -> None:
         """Start a worker for each channel with something to send and none at work."""
-        if settings.OPS_MODE == DRILL:
+        if is_drill():
             return
         if time.monotonic() - self._expired_at > EXPIRY_PERIOD_SECONDS:
             self._expired_at = time.monotonic()

@@ -11,6 +11,7 @@ import uvicorn
 from celery.platforms import SecurityWarning
 from django.conf import settings
 
+from core.drill import is_drill
 from core.loops import all_loops
 from core.models import Process
 from core.processes import Reporter
@@ -81,7 +82,7 @@ def run_daemon(only: Sequence[str] = ()) -> None:
     """Run every loop of every app, or only those named, until SIGTERM."""
     loops = all_loops()
     chosen = [loops[name] for name in only] if only else list(loops.values())
-    if settings.OPS_MODE == "drill":
+    if is_drill():
         logger.warning("OPS_MODE=drill: no loop runs in this copy.")
         chosen = []
     run_loops(chosen, kind=Process.Kind.DAEMON)

@@ -7,6 +7,7 @@ import fcntl
 import gc
 import json
 import os
+import resource
 import socket
 import sys
 import time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PORT_SECONDS: Final = 10.0
 _BACKLOG: Final = 2048
+_DESCRIPTORS: Final = 65_536
 _FOLDERS: Final = ("run", "tmp")
 
 
@@ -35,6 +37,7 @@ def start() -> None:
     folder: Path = settings.OPS_DATA_DIR
     # Everything that the platform writes is its own business.
     os.umask(0o077)
+    _allow_many_connections()
     _make_folders(folder)
     lock, previous = _take_lock(folder / "run" / "up.lock")
     try:
@@ -59,6 +62,14 @@ def _make_folders(folder: Path) -> None:
     except OSError as error:
         message = f"The data folder {folder} cannot be written ({error.strerror}): OPS_DATA_DIR."
         raise CommandError(message) from None
+
+
+def _allow_many_connections() -> None:
+    """Use as many descriptors as the system grants: probes and connections take one each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _DESCRIPTORS) if hard != resource.RLIM_INFINITY else _DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _take_lock(path: Path) -> tuple[int, str]:

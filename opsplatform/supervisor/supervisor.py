@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
+from core.drill import is_drill
 from opsplatform.supervisor import roles
 from opsplatform.supervisor.child import Child, Lifeline, fork
 from opsplatform.supervisor.readiness import Readiness
@@ -54,7 +55,7 @@ class Supervisor:
             },
             "worker": self._without_listener(roles.run_worker),
         }
-        if settings.OPS_MODE != "drill":
+        if not is_drill():
             self._jobs["beat"] = self._without_listener(roles.run_beat)
             self._jobs["daemon"] = self._without_listener(roles.run_daemon)
 

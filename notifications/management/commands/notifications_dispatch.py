@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from core.drill import refuse_in_drill
+from core.errors import NotConfiguredError
 from core.loops import Loop, all_loops, close_pool, run_once
 from core.models import Process
 from core.runner import run_loops
@@ -27,9 +28,10 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="End when nothing is due.")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
-        if settings.OPS_MODE == "drill":
-            message = "This is a copy for a drill (OPS_MODE=drill); it sends nothing."
-            raise CommandError(message)
+        try:
+            refuse_in_drill()
+        except NotConfiguredError as error:
+            raise CommandError(error.message) from None
         chosen = [all_loops()[name] for name in NAMES]
         if not options["once"]:
             run_loops(chosen, kind=Process.Kind.DAEMON)
