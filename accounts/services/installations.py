@@ -28,7 +28,7 @@ def claim(*, actor: Actor, adopt: bool = False) -> None:
     of one machine would be unreadable on the next. `adopt` accepts a new keyring after the old one
     was lost. Raises NotConfiguredError.
     """
-    # Made now and not at first use, so that a copy of the ring taken today opens what is sealed then.
+    # Made now and not at first use: a copy of the ring taken today then opens what is sealed later.
     settings.KEYRING.ensure(FIELD_KEY)
     keyring_id = crypto.key_id(settings.KEYRING.ensure(_NAME))
     installation, _ = Installation.objects.get_or_create(pk=1)
