@@ -77,13 +77,18 @@ def fork(name: str, run: Callable[[], None], lifeline: Lifeline, private: Iterab
 
     `private` are the supervisor's own descriptors: its lock must not outlive it in a child. The
     supervisor has loaded all code and has neither threads nor database connections, so a fork is
-    safe, quick, and shares memory with its siblings.
+    safe, quick, and shares memory with its siblings. Raises OSError when the system has no room.
     """
     parent = os.getpid()
     read_end, write_end = os.pipe()
     # The collector leaves frozen objects alone; touching them would copy their pages.
     gc.freeze()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(read_end)
+        os.close(write_end)
+        raise
     if pid:
         os.close(write_end)
         os.set_blocking(read_end, False)

@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -91,7 +92,13 @@ class Supervisor:
             self._wake_up_write,
             *(child.output for child in self._children.values()),
         ]
-        child = fork(name, self._jobs[name], self._lifeline, private)
+        try:
+            child = fork(name, self._jobs[name], self._lifeline, private)
+        except OSError as error:
+            # Too many processes or too little memory for now; the others must not suffer.
+            say(f"{name} cannot be started ({error.strerror}); trying again.")
+            self._due[name] = time.monotonic() + _LONGEST_BACK_OFF
+            return
         self._children[name] = child
         self._selector.register(child.output, selectors.EVENT_READ, name)
 
@@ -141,7 +148,9 @@ class Supervisor:
         deadline = time.monotonic() + settings.OPS_STOP_SECONDS
         say("Stopping; a second signal ends everything at once.")
         if drain and settings.OPS_DRAIN_SECONDS:
-            self._draining.touch()
+            # On a full disk nobody learns of the draining; the end comes all the same.
+            with suppress(OSError):
+                self._draining.touch()
             self._wait(lambda: False, min(time.monotonic() + settings.OPS_DRAIN_SECONDS, deadline))
         self._listener.close()
         for kind in _STOP_ORDER:
