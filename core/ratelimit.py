@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class AddressRateLimitMiddleware:
         return response
 
 
+@lru_cache(maxsize=4096)
 def _subject(address: str) -> str:
     """Return what is counted: an IPv4 address, or the /64 that one IPv6 subscriber holds."""
     try:
