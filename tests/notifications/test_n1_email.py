@@ -13,7 +13,7 @@ import pytest
 from core.loops import close_pool
 from notifications.engine import email as engine
 from notifications.engine.base import Message
-from notifications.models import Channel, Notification
+from notifications.models import Channel, DeliveryAttempt, Notification
 from notifications.services.dispatch import Dispatcher
 from tests.notifications.conftest import alert_to, raise_alert, route_all
 
@@ -319,7 +319,9 @@ def test_mail_behind_one_that_was_broken_off_is_sent(dispatch, make_mail_channel
     stop.set()
     thread.join()
     listener.close()
-    assert sorted(Notification.objects.values_list("state", flat=True)) == ["pending", "sent"]
+    # The first tries tell: on a slow machine the mail that was broken off may be sent by now, too.
+    first_tries = DeliveryAttempt.objects.filter(number=1).values_list("outcome", flat=True)
+    assert sorted(first_tries) == ["delivered", "retry"]
 
 
 def test_user_without_a_server_that_takes_one_says_what_to_change(
