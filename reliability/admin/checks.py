@@ -11,8 +11,8 @@ from django.utils.timesince import timesince
 
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
+from core.components import badge
 from core.errors import DomainError
-from reliability.admin.display import badge
 from reliability.admin.forms import CheckForm
 from reliability.models import Check
 from reliability.services import catalogue, uptime_tests

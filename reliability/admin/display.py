@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from django.core.paginator import Paginator
 from django.utils.functional import cached_property
-from django.utils.html import format_html
 
-from reliability import selectors
+from reliability.selectors.incidents import SEE_ANSWERS
 
 if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
     from django.http import HttpRequest
 
-_TONES: Final = {
-    "up": "ok",
-    "ok": "ok",
-    "resolved": "ok",
-    "done": "ok",
-    "degraded": "warn",
-    "suspect": "warn",
-    "recovering": "warn",
-    "acknowledged": "warn",
-    "warning": "warn",
-    "down": "bad",
-    "triggered": "bad",
-    "critical": "bad",
-    "failed": "bad",
-}
-
-
-def badge(value: str, text: str = "") -> str:
-    """Return a coloured label; the text alone must say everything."""
-    tone = _TONES.get(value, "idle")
-    return format_html('<span class="badge badge-{}">{}</span>', tone, text or value.capitalize())
-
 
 def answer_field(request: HttpRequest) -> tuple[str, ...]:
     """Name the field with what a target answered, for those who may see it."""
-    return ("answered",) if request.user.has_perm(selectors.SEE_ANSWERS) else ()
+    return ("answered",) if request.user.has_perm(SEE_ANSWERS) else ()
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time

@@ -10,8 +10,9 @@ from django.utils.timesince import timesince
 
 from accounts.actors import actor_of
 from core.adminbase import RecordAdmin, ask_to_confirm
+from core.components import badge
 from core.errors import DomainError
-from reliability.admin.display import answer_field, badge
+from reliability.admin.display import answer_field
 from reliability.models import Incident, IncidentEvent
 from reliability.services import incidents
 

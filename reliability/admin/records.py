@@ -9,7 +9,8 @@ from django.utils.html import format_html
 from django.utils.timesince import timesince
 
 from core.adminbase import RecordAdmin
-from reliability.admin.display import BoundedPaginator, answer_field, badge
+from core.components import badge
+from reliability.admin.display import BoundedPaginator, answer_field
 from reliability.admin.filters import BeforeFilter
 from reliability.models import Sample, StateSegment
 

@@ -9,10 +9,10 @@ from django.utils.html import format_html
 
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
-from reliability import selectors
-from reliability.admin.display import badge
+from core.components import badge
 from reliability.admin.forms import CheckForm
 from reliability.models import Check, Service
+from reliability.selectors import states
 from reliability.services import catalogue
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ class ServiceAdmin(SettingsAdmin[Service]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
-        return selectors.services().order_by(*self.get_ordering(request) or ["name"])
+        return states.services().order_by(*self.get_ordering(request) or ["name"])
 
     @admin.display(description="State")
     def state(self, service: Service) -> str:
-        return badge(selectors.worst_state(service))
+        return badge(states.worst_state(service))
 
     @admin.display(description="URL", ordering="url")
     def link(self, service: Service) -> str:

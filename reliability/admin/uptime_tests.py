@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 
 from core.adminbase import RecordAdmin
-from reliability.admin.display import badge
+from core.components import badge
 from reliability.models import UptimeTest
 
 

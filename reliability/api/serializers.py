@@ -7,7 +7,7 @@ from rest_framework import serializers
 from core.rest.serializers import StrictSerializer
 from reliability.models import Check, Incident, IncidentEvent, Service, UptimeTest
 from reliability.models.fields import validate_headers
-from reliability.selectors import worst_state
+from reliability.selectors.states import worst_state
 
 
 class CheckStateSerializer(serializers.Serializer[Any]):

@@ -17,7 +17,6 @@ from rest_framework.viewsets import ModelViewSet, ReadOnlyModelViewSet
 from accounts.actors import actor_of
 from core.rest import filters
 from core.rest.pagination import KeysetPagination
-from reliability import selectors
 from reliability.api.serializers import (
     CheckSerializer,
     IncidentAnswerSerializer,
@@ -32,6 +31,8 @@ from reliability.api.serializers import (
     UptimeTestSerializer,
 )
 from reliability.models import Check, Incident, Service, UptimeTest
+from reliability.selectors import states
+from reliability.selectors.incidents import SEE_ANSWERS
 from reliability.services import catalogue, incidents, uptime_tests
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class NewestFirst(KeysetPagination):
 class ServiceViewSet(ModelViewSet[Service]):
     """The catalogue; filters `environment`, `tier` and `owner` compare exactly."""
 
-    queryset = selectors.services()
+    queryset = states.services()
     serializer_class = ServiceSerializer
     pagination_class = ByName
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
@@ -104,7 +105,7 @@ class ServiceViewSet(ModelViewSet[Service]):
 class CheckViewSet(ModelViewSet[Check]):
     """Checks with what they say now; filter `service` by id."""
 
-    queryset = selectors.checks()
+    queryset = states.checks()
     serializer_class = CheckSerializer
     pagination_class = ById
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
@@ -166,7 +167,7 @@ class IncidentViewSet(ReadOnlyModelViewSet[Incident]):
     def get_serializer_class(self) -> type[BaseSerializer[Incident]]:
         if self.action == "list":
             return IncidentSerializer
-        if self.request.user.has_perm(selectors.SEE_ANSWERS):
+        if self.request.user.has_perm(SEE_ANSWERS):
             return IncidentAnswerSerializer
         return IncidentDetailSerializer
 
@@ -203,7 +204,7 @@ class IncidentViewSet(ReadOnlyModelViewSet[Incident]):
 class UptimeView(ListAPIView[Check]):
     """What every check says now."""
 
-    queryset = selectors.checks()
+    queryset = states.checks()
     serializer_class = UptimeSerializer
     pagination_class = ById
     capabilities: ClassVar = {"GET": "reliability.view_checkstate"}

@@ -17,10 +17,10 @@ from core.drill import refuse_in_drill
 from core.http import Allow, Policy, session
 from core.leases import LeaseLostError
 from core.loops import in_thread
-from reliability import selectors
 from reliability.engine.batch import Batch
 from reliability.engine.prober import Prober, probe_once
 from reliability.engine.strikes import advance
+from reliability.selectors import configuration
 from reliability.services import results
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class ProbeLoop:
             await prober.run(until=min(now + 1, self._alive_until))
 
     async def _refresh(self, prober: Prober) -> None:
-        stored = await in_thread(selectors.versions)
+        stored = await in_thread(configuration.versions)
         known = prober.versions
         if (now := time.monotonic()) >= self._unreadable_until:
             self._unreadable.clear()
@@ -153,7 +153,7 @@ class ProbeLoop:
             if version not in {known.get(key), self._unreadable.get(key)}
         }
         if changed:
-            watches = await in_thread(selectors.watches, changed)
+            watches = await in_thread(configuration.watches, changed)
             prober.replace(watches, at_once=not self._is_first_read)
             # What could not be read is left alone for a minute, or until somebody changes it.
             self._unreadable |= {k: v for k, v in changed.items() if k not in prober.versions}
@@ -193,8 +193,8 @@ async def stand_in(held: Held) -> None:
 
     Strikes move as usual; retries come with the next tick.
     """
-    stored = await in_thread(selectors.versions)
-    found = await in_thread(selectors.watches, stored)
+    stored = await in_thread(configuration.versions)
+    found = await in_thread(configuration.watches, stored)
     watches = [watch for watch in found if _is_due(*watch)]
     began = datetime.now(UTC)
     found_now = await _probe_all([target for target, _ in watches], held)

@@ -12,9 +12,9 @@ from core import jobs
 from core.drill import refuse_in_drill
 from core.errors import DomainError, InvalidInputError
 from core.loops import in_thread
-from reliability import selectors
 from reliability.engine.prober import probe_once
 from reliability.models import Check, UptimeTest
+from reliability.selectors import configuration
 from reliability.services import answers
 from reliability.services.probes import concurrency, open_session
 from reliability.services.results import store_samples
@@ -56,7 +56,7 @@ def perform(*, job_id: str) -> bool:
         return False
     test = UptimeTest.objects.get(pk=job_id)
     try:
-        found = asyncio.run(_run(selectors.targets(test.check_ids), lease))
+        found = asyncio.run(_run(configuration.targets(test.check_ids), lease))
     except DomainError as error:
         state = UptimeTest.State.FAILED
         return jobs.finish(UptimeTest, lease, state, error_code=error.code, error=error.message)
@@ -78,7 +78,7 @@ def perform(*, job_id: str) -> bool:
 
 def run_all(*, actor: Actor) -> list[dict[str, Any]]:
     """Run every check that is on in this process and return what was found."""
-    found = asyncio.run(_probe(selectors.targets()))
+    found = asyncio.run(_probe(configuration.targets()))
     with transaction.atomic():
         record(actor=actor, action="uptimetest.performed", checks=len(found))
         return _stored(found)

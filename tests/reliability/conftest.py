@@ -10,10 +10,10 @@ import pytest
 from core import leases
 from core.actors import Actor
 from core.http import Phases
-from reliability import selectors
 from reliability.engine.batch import Batch
 from reliability.engine.probe import Failure, Result
 from reliability.engine.strikes import advance
+from reliability.selectors import configuration
 from reliability.services import catalogue, results
 from reliability.services.probes import LEASE
 
@@ -71,7 +71,7 @@ def observe() -> Callable[..., Batch]:
     """Return a function that makes the batch of a prober that saw these results of one check."""
 
     def make(check: Check, *outcomes: bool, start: datetime | None = None, step: int = 20) -> Batch:
-        (watch,) = selectors.watches([check.pk])
+        (watch,) = configuration.watches([check.pk])
         target, tracker = watch
         batch = Batch()
         begin = start or datetime.now(UTC) - timedelta(seconds=step * len(outcomes))

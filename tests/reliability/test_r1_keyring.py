@@ -3,8 +3,8 @@
 import pytest
 from django.core.management import call_command
 
-from reliability import selectors
 from reliability.models import Check, Incident
+from reliability.selectors import configuration
 from reliability.services import catalogue, incidents, results
 from reliability.services.self_check import ensure_self_check
 from tests.support.keyrings import SPOILED, spoil
@@ -22,10 +22,10 @@ def test_other_checks_are_read_in_their_order(make_check, sealed, settings, tmp_
     plain = [make_check(), make_check()]
     spoil(settings, tmp_path / "ring", how)
 
-    watched = selectors.watches([sealed.pk, *(check.pk for check in plain)])
+    watched = configuration.watches([sealed.pk, *(check.pk for check in plain)])
 
     assert [target.check_id for target, _ in watched] == [check.pk for check in plain]
-    assert [target.check_id for target in selectors.targets()] == [check.pk for check in plain]
+    assert [target.check_id for target in configuration.targets()] == [check.pk for check in plain]
     assert caplog.records[0].checks == [sealed.pk]
     assert "The headers of 1 checks do not unseal" in caplog.text
 

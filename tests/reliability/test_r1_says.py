@@ -97,7 +97,7 @@ def test_the_console_shows_the_same(seen, console, make_user, age, shown):
 
     for page in ("check/", "service/", f"check/{check.pk}/change/"):
         content = client.get(f"/admin/reliability/{page}").content.decode()
-        assert f'badge-{"ok" if shown == "Up" else "idle"}">{shown}<' in content
+        assert f'badge-{"ok" if shown == "Up" else "unknown"}">{shown}<' in content
 
 
 def test_the_console_filters_by_what_was_found_and_says_so(seen, console, make_user):

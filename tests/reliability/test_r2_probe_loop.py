@@ -12,10 +12,10 @@ from core import leases
 from core.leases import LeaseLostError
 from core.loops import in_thread, run_once
 from notifications.models import Event
-from reliability import selectors
 from reliability.engine.strikes import Standing, State
 from reliability.loops import LOOPS
 from reliability.models import Check, CheckState, Incident, Sample, StateSegment
+from reliability.selectors import configuration
 from reliability.services import catalogue, probes, results
 from reliability.services.probes import LEASE, ProbeLoop
 from tests.reliability.conftest import result_of
@@ -177,7 +177,7 @@ def test_what_was_found_while_the_database_was_away_is_stored_later(
 
 
 def test_a_database_that_is_away_at_the_start_delays_the_start(check, aim, held, monkeypatch):
-    versions, calls = probes.selectors.versions, []
+    versions, calls = probes.configuration.versions, []
 
     def away():
         calls.append(1)
@@ -186,7 +186,7 @@ def test_a_database_that_is_away_at_the_start_delays_the_start(check, aim, held,
             raise OperationalError(message)
         return versions()
 
-    monkeypatch.setattr(probes.selectors, "versions", away)
+    monkeypatch.setattr(probes.configuration, "versions", away)
 
     async def scenario(loop, base):
         await in_thread(aim, check, base)
@@ -382,7 +382,7 @@ def test_the_stand_in_takes_a_result_of_the_future_for_overdue(check, aim):
 
 
 def test_the_queue_of_the_stand_in_makes_no_gap(check):
-    ((target, tracker),) = selectors.watches([check.pk])
+    ((target, tracker),) = configuration.watches([check.pk])
     began = timezone.now()
     tracker = replace(
         tracker, state=State.UP, standing=Standing.UP, last_at=began - target.rules.validity

@@ -104,7 +104,7 @@ def test_a_defect_ends_the_test_as_failed(make_check, operator, sent, monkeypatc
     def broken(ids):
         raise RuntimeError
 
-    monkeypatch.setattr(uptime_tests.selectors, "targets", broken)
+    monkeypatch.setattr(uptime_tests.configuration, "targets", broken)
     with pytest.raises(RuntimeError):
         uptime_tests.perform(job_id=str(test.pk))
 

@@ -9,9 +9,9 @@ from django.db import transaction
 
 from core.actors import Actor
 from core.errors import DomainError, NotFoundError
-from reliability import selectors
 from reliability.engine.strikes import State
 from reliability.models import Service
+from reliability.selectors import states
 from reliability.services import catalogue
 
 _ACTOR = Actor.command("services")
@@ -81,11 +81,11 @@ class Command(BaseCommand):
         self.stdout.write(f"{service.name} is watched every {check.interval_seconds} s: {url}")
 
     def _list(self, _options: dict[str, Any]) -> None:
-        found = list(selectors.services())
+        found = list(states.services())
         if not found:
             self.stdout.write("No service yet. Add one: manage.py services add URL")
         for service in found:
-            worst = selectors.worst_state(service)
+            worst = states.worst_state(service)
             self.stdout.write(f"{worst:<10}  {service.name}  {service.environment}")
             for check in service.checks.all():
                 says = check.says

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.actors import Actor
 from core.errors import DomainError
-from reliability import selectors
+from reliability.selectors import configuration
 from reliability.services import uptime_tests
 from reliability.services.probes import LEASE
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if not options["once"]:
             call_command("daemon", "--only", LEASE)
             return
-        wanted = len(selectors.versions())
+        wanted = len(configuration.versions())
         try:
             results = uptime_tests.run_all(actor=Actor.command("uptime_monitor"))
         except DomainError as error:

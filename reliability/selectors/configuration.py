@@ -1,16 +1,16 @@
-"""What doors and services ask about checks, services and incidents."""
+"""What the prober needs to know of the checks: their configuration and their memory."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from django.db.models import Prefetch, Q
+from django.db.models import Q
 
 from core.keyring import KeyringError
 from reliability.engine.probe import Target, parse_accept
 from reliability.engine.strikes import Rules, Standing, State, Tracker
-from reliability.models import Check, CheckState, Incident, Service
+from reliability.models import Check
 from reliability.models.checks import RETRY_SECONDS
 
 if TYPE_CHECKING:
@@ -18,19 +18,9 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+    from reliability.models import CheckState
+
 logger = logging.getLogger(__name__)
-
-# Whoever may aim a check at an address must not read what answers there; operators may.
-SEE_ANSWERS: Final = "reliability.change_incident"
-
-_WORST_FIRST: Final = (
-    State.DOWN,
-    State.RECOVERING,
-    State.SUSPECT,
-    State.DEGRADED,
-    State.UNKNOWN,
-    State.UP,
-)
 
 
 def versions() -> dict[int, int]:
@@ -113,25 +103,3 @@ def tracker_of(state: CheckState) -> Tracker:
         last_at=state.last_at,
         slow=state.slow,
     )
-
-
-def checks() -> QuerySet[Check]:
-    """Return checks with what their lists show; headers stay sealed."""
-    return Check.objects.select_related("service", "state").defer("headers")
-
-
-def services() -> QuerySet[Service]:
-    """Return services with their checks and states, in a constant number of queries."""
-    found = Check.objects.select_related("state").defer("headers").order_by("pk")
-    return Service.objects.prefetch_related(Prefetch("checks", queryset=found))
-
-
-def worst_state(service: Service) -> State:
-    """Return the state of a service: that of its worst check that is on."""
-    said = {check.says.state for check in service.checks.all() if check.enabled}
-    return next((state for state in _WORST_FIRST if state in said), State.UNKNOWN)
-
-
-def open_incidents() -> QuerySet[Incident]:
-    """Return what is wrong just now."""
-    return Incident.objects.exclude(state=Incident.State.RESOLVED)
