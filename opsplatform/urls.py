@@ -12,7 +12,7 @@ from accounts.admin import ConsoleLoginForm, ConsolePasswordChangeForm
 from opsplatform.schema import SchemaView
 
 if TYPE_CHECKING:
-    from opsplatform.admin_site import ConsoleSite
+    from opsplatform.console.site import ConsoleSite
 
 site = cast("ConsoleSite", admin.site)
 site.login_form = ConsoleLoginForm
@@ -22,6 +22,7 @@ urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("observability.api.urls")),
     path("admin/", admin.site.urls),
+    path("api/docs/", include("opsplatform.explorer.views")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/", include("audit.api.urls")),
     path("api/", include("notifications.api.urls")),
