@@ -26,6 +26,8 @@ MAX_INTERVAL_SECONDS: Final = 86_400
 MAX_TIMEOUT_SECONDS: Final = 60
 MAX_STRIKES: Final = 20
 RETRY_SECONDS: Final = 20
+PAUSED: Final = "switched off"
+"""The reason of a segment that began because somebody switched the check off."""
 
 STATES: Final = [(state.value, state.value.capitalize()) for state in State]
 STANDINGS: Final = [(standing.value, standing.value.capitalize()) for standing in Standing]

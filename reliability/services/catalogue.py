@@ -11,6 +11,7 @@ from audit.services import changes, record
 from core.errors import InvalidInputError, NotFoundError
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
+from reliability.models.checks import PAUSED
 from reliability.services import incidents, states
 from reliability.services.validation import validate
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from django.db import models
 
     from core.actors import Actor
-
-PAUSED: Final = "switched off"
 
 _TYPED: Final = frozenset({"name", "owner", "url", "accept"})
 SERVICE_FIELDS: Final = ("name", "owner", "tier", "environment", "url")

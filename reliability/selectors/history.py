@@ -1,0 +1,121 @@
+"""How services and checks stood: availability and the bars of their history."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db.models import FilteredRelation, Q
+from django.utils import timezone
+
+from reliability.engine.history import History, Stood, Stretch, history, line, micros, worst_of
+from reliability.engine.strikes import Rules
+from reliability.models import Check
+from reliability.models.checks import PAUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+WINDOWS: Final = {
+    "24h": (timedelta(hours=24), 96),
+    "7d": (timedelta(days=7), 84),
+    "30d": (timedelta(days=30), 90),
+    "90d": (timedelta(days=90), 90),
+}
+"""How long each window is, and in how many buckets it is shown."""
+
+_COLUMNS: Final = (
+    "service_id",
+    "pk",
+    "created_at",
+    "interval_seconds",
+    "timeout_seconds",
+    "state__last_at",
+    "within__standing",
+    "within__started_at",
+    "within__ended_at",
+    "within__reason",
+)
+
+
+def of_services(
+    service_ids: Collection[int],
+    *,
+    window: timedelta,
+    buckets: int,
+    now: datetime | None = None,
+) -> dict[int, History]:
+    """Return the history of services: at each moment that of the worst check. One query."""
+    end = now or timezone.now()
+    by_service: defaultdict[int, list[tuple[Stretch, ...]]] = defaultdict(list)
+    for (service_id, _), whole in _lines(Q(service__in=service_ids), end - window, end):
+        by_service[service_id].append(whole)
+    start, stop = micros(end - window), micros(end)
+    absent = [(Stretch(Stood.ABSENT, start, stop),)]
+    return {
+        key: history(worst_of(by_service.get(key, absent)), start=start, end=stop, buckets=buckets)
+        for key in service_ids
+    }
+
+
+def of_checks(
+    check_ids: Collection[int],
+    *,
+    window: timedelta,
+    buckets: int,
+    now: datetime | None = None,
+) -> dict[int, History]:
+    """Return the history of checks, in one query."""
+    end = now or timezone.now()
+    start, stop = micros(end - window), micros(end)
+    return {
+        check_id: history(whole, start=start, end=stop, buckets=buckets)
+        for (_, check_id), whole in _lines(Q(pk__in=check_ids), end - window, end)
+    }
+
+
+def _lines(
+    wanted: Q, start: datetime, end: datetime
+) -> Iterable[tuple[tuple[int, int], tuple[Stretch, ...]]]:
+    """Return the line of each check within the window, with the keys of service and check."""
+    within = Q(segments__started_at__lt=end) & (
+        Q(segments__ended_at=None) | Q(segments__ended_at__gt=start)
+    )
+    rows = (
+        Check.objects.filter(wanted)
+        .annotate(within=FilteredRelation("segments", condition=within))
+        .order_by("pk", "within__started_at", "within__id")
+        .values_list(*_COLUMNS)
+    )
+    since: dict[tuple[int, int], int] = {}
+    found: defaultdict[tuple[int, int], list[Stretch]] = defaultdict(list)
+    for service_id, check_id, created_at, interval, timeout, last_at, *segment in rows:
+        key = (service_id, check_id)
+        since.setdefault(key, micros(created_at))
+        standing, started_at, ended_at, reason = segment
+        if started_at is None:
+            continue
+        since[key] = min(since[key], micros(started_at))
+        stood = Stood.PAUSED if reason == PAUSED else Stood[standing.upper()]
+        until = ended_at or _valid_until(started_at, last_at, interval, timeout, stood, end)
+        found[key].append(Stretch(stood, micros(started_at), micros(until)))
+    begin, stop = micros(start), micros(end)
+    return (
+        (key, line(found[key], since=first, start=begin, end=stop)) for key, first in since.items()
+    )
+
+
+def _valid_until(
+    started_at: datetime,
+    last_at: datetime | None,
+    interval: int,
+    timeout: int,
+    stood: Stood,
+    end: datetime,
+) -> datetime:
+    """Return until when an open segment holds: its last result expires while nobody probes."""
+    if stood in {Stood.UNKNOWN, Stood.PAUSED} or last_at is None:
+        return end
+    return min(end, max(last_at + Rules(interval, timeout).validity, started_at))
