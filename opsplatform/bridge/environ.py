@@ -117,7 +117,9 @@ def _path(scope: Scope) -> str:
     """Return the path's own bytes; the decoded one has lost those that are not UTF-8."""
     raw: bytes | None = scope.get("raw_path")
     path = scope["path"].encode() if raw is None else unquote_to_bytes(raw.partition(b"?")[0])
-    return path.decode("latin-1")
+    text = path.decode("latin-1")
+    # `OPTIONS *` asks about the whole server, but WSGI knows only paths.
+    return text if text.startswith("/") else f"/{text}"
 
 
 def _file_blocks(file: IO[bytes], block_bytes: int = 0) -> FileWrapper:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from concurrent.futures import CancelledError
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from opsplatform.bridge.types import ClientGoneError
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STALL_SECONDS: Final = 60.0
+_STATUS: Final = re.compile(r"[2-5][0-9][0-9](?: |$)")
+# What the server would refuse only after it has begun to answer.
+_NO_NAME: Final = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]|^$")
+_NO_VALUE: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+# These have no body, and a length would promise one.
+_WITHOUT_BODY: Final = frozenset({204, 304})
+_NOT_STARTED: Final = "The application did not call start_response."
 
 
 class Exchange:
@@ -71,7 +80,8 @@ class Exchange:
         if not self.has_started:
             self.has_started = True
             await self._send(self._start_message())
-        await self._send({"type": "http.response.body", "body": self._body, "more_body": False})
+        body = b"" if self._status in _WITHOUT_BODY else self._body
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _serve(self, environ: Environ) -> None:
         body = environ["wsgi.input"]
@@ -89,18 +99,20 @@ class Exchange:
         finally:
             body.close()
         if not self._status:
-            message = "The application did not call start_response."
-            raise RuntimeError(message)
+            raise RuntimeError(_NOT_STARTED)
 
     def _stream(self, blocks: Iterable[bytes]) -> None:
         for block in blocks:
             if self.client_is_gone:
                 raise ClientGoneError
-            if block:
-                self._push(block)
+            self._push(block)
 
     def _push(self, block: bytes) -> None:
-        """Send a block and wait until the server has passed it on."""
+        """Send a block and wait until the server has passed it on; an empty one begins nothing."""
+        if not self._status:
+            raise RuntimeError(_NOT_STARTED)
+        if not block or self._status in _WITHOUT_BODY:
+            return
         sending = asyncio.run_coroutine_threadsafe(self._send_block(block), self.loop)
         try:
             sending.result(self._stall_seconds)
@@ -126,12 +138,18 @@ class Exchange:
         if self._status and exc_info is None:
             message = "The application called start_response twice."
             raise RuntimeError(message)
+        if not _STATUS.match(status) or _NO_VALUE.search("".join([value for _, value in headers])):
+            message = f"The application gave a status or header that cannot be sent: {status!r}."
+            raise RuntimeError(message)
+        self._headers = [(_wire_name(name), value.encode("latin-1")) for name, value in headers]
         self._status = int(status[:3])
-        self._headers = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in headers]
         return self._push
 
     def _start_message(self) -> Message:
-        return {"type": "http.response.start", "status": self._status, "headers": self._headers}
+        headers = self._headers
+        if self._status in _WITHOUT_BODY:
+            headers = [header for header in headers if header[0] != b"content-length"]
+        return {"type": "http.response.start", "status": self._status, "headers": headers}
 
     def _finish(self, failure: Exception | None) -> None:
         """Free the thread's place, whether or not somebody still waits for the answer."""
@@ -142,3 +160,12 @@ class Exchange:
             self.done.set_result(None)
         else:
             self.done.set_exception(failure)
+
+
+@lru_cache(maxsize=256)
+def _wire_name(name: str) -> bytes:
+    """Return the name of a header as it is sent; raise RuntimeError for what is none."""
+    if _NO_NAME.search(name):
+        message = f"The application gave a header a name that cannot be sent: {name!r}."
+        raise RuntimeError(message)
+    return name.lower().encode("ascii")
