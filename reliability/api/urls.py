@@ -5,7 +5,7 @@ from typing import Final
 from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
-from reliability.api import views
+from reliability.api import figures, views
 
 router = SimpleRouter()
 router.register("services", views.ServiceViewSet)
@@ -17,6 +17,21 @@ urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("ops/uptime/test", views.UptimeTestView.as_view(), name="uptime-test"),
     path(
         "ops/uptime/test/<uuid:pk>", views.UptimeTestResultView.as_view(), name="uptime-test-result"
+    ),
+    path(
+        "ops/uptime/test/<uuid:pk>/cancel",
+        views.UptimeTestCancelView.as_view(),
+        name="uptime-test-cancel",
+    ),
+    path("ops/uptime/latency", figures.OverallLatencyView.as_view(), name="latency"),
+    path("services/<int:pk>/latency", figures.ServiceLatencyView.as_view(), name="service-latency"),
+    path("services/<int:pk>/history", figures.ServiceHistoryView.as_view(), name="service-history"),
+    path("checks/<int:pk>/latency", figures.CheckLatencyView.as_view(), name="check-latency"),
+    path("checks/<int:pk>/history", figures.CheckHistoryView.as_view(), name="check-history"),
+    path(
+        "incidents/<int:pk>/latency",
+        figures.IncidentLatencyView.as_view(),
+        name="incident-latency",
     ),
     path("", include(router.urls)),
 ]

@@ -36,6 +36,8 @@ from reliability.selectors.incidents import SEE_ANSWERS
 from reliability.services import catalogue, incidents, uptime_tests
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.db.models import QuerySet
     from rest_framework.request import Request
     from rest_framework.serializers import BaseSerializer
@@ -252,6 +254,18 @@ class UptimeTestResultView(RetrieveAPIView[UptimeTest]):
     queryset = UptimeTest.objects.all()
     serializer_class = UptimeTestSerializer
     capabilities: ClassVar = {"GET": "reliability.view_uptimetest"}
+
+
+class UptimeTestCancelView(APIView):
+    """End a run before it is done."""
+
+    capabilities: ClassVar = {"POST": "reliability.run_uptimetest"}
+
+    @extend_schema(request=None, responses=UptimeTestSerializer)
+    def post(self, request: Request, pk: UUID) -> Response:
+        """Cancel a run; one that waits ends at once, one that runs within two seconds."""
+        test = uptime_tests.cancel(actor=actor_of(request), test_id=str(pk))
+        return Response(UptimeTestSerializer(test).data)
 
 
 def _wait(test: UptimeTest) -> None:

@@ -225,8 +225,12 @@ async def probe_once(
     limit: int,
     per_host: int = PER_HOST,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    tell: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
-    """Probe every target once, now, within the same limits; results come in the targets' order."""
+    """Probe every target once, now, within the same limits; results come in the targets' order.
+
+    `tell` gets each result as soon as it is there.
+    """
     places = asyncio.Semaphore(limit)
     places_at: defaultdict[str, asyncio.Semaphore] = defaultdict(
         lambda: asyncio.Semaphore(per_host)
@@ -235,7 +239,9 @@ async def probe_once(
     async def one(target: Target) -> Result:
         # The place at the host comes first: a slow host must not hold all places of the others.
         async with places_at[target.host], places:
-            return await probe(client, target, at=now())
+            result = await probe(client, target, at=now())
+        tell(result)
+        return result
 
     return await asyncio.gather(*(one(target) for target in targets))
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+
+from django.utils import timezone
 
 from reliability.models import Incident
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.db.models import QuerySet
 
 # Whoever may aim a check at an address must not read what answers there; operators may.
 SEE_ANSWERS: Final = "reliability.change_incident"
 
+_LEAST_AROUND: Final = timedelta(minutes=30)
+_MOST_AROUND: Final = timedelta(days=2)
+
 
 def open_incidents() -> QuerySet[Incident]:
     """Return what is wrong just now."""
     return Incident.objects.exclude(state=Incident.State.RESOLVED)
+
+
+def surroundings(incident: Incident) -> tuple[datetime, datetime]:
+    """Return a window around an incident that shows how it came and went, up to now."""
+    now = timezone.now()
+    end = incident.resolved_at or now
+    margin = min(max((end - incident.started_at) / 2, _LEAST_AROUND), _MOST_AROUND)
+    return incident.started_at - margin, min(end + margin, now)

@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from audit.services import record
 from core import jobs
 from core.drill import refuse_in_drill
-from core.errors import DomainError, InvalidInputError
+from core.errors import DomainError, InvalidInputError, InvalidTransitionError, NotFoundError
 from core.loops import in_thread
 from reliability.engine.prober import probe_once
 from reliability.models import Check, UptimeTest
@@ -21,12 +23,17 @@ from reliability.services.results import store_samples
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+    from django.db.models import QuerySet
 
     from core.actors import Actor
     from reliability.engine.probe import Result, Target
 
-_HEARTBEAT_SECONDS: Final = 10
+# A run that somebody cancels ends within this time.
+_HEARTBEAT_SECONDS: Final = 2
+# So many results are shown while they come; of a longer run only the progress is.
+_SHOWN_EARLY: Final = 200
 
 
 @transaction.atomic
@@ -46,6 +53,35 @@ def request(*, actor: Actor, check_ids: Collection[int] | None = None) -> Uptime
     test = UptimeTest.objects.create(check_ids=ids, requested_by=actor.name[:200])
     record(actor=actor, action="uptimetest.requested", target=test, checks=len(ids))
     jobs.ring(test)
+    return test
+
+
+@transaction.atomic
+def cancel(*, actor: Actor, test_id: str) -> UptimeTest:
+    """End a run: one that waits at once, one that runs within two seconds.
+
+    Of two who cancel, one does; raises InvalidTransitionError for the other.
+    """
+    now = timezone.now()
+    rows = UptimeTest.objects.filter(pk=test_id)
+    waits_or_runs = Q(state=UptimeTest.State.QUEUED) | Q(state=UptimeTest.State.RUNNING)
+    asked = rows.filter(waits_or_runs, cancel_requested_at=None).update(cancel_requested_at=now)
+    # The first statement holds the row, so that no worker takes it in between.
+    rows.filter(state=UptimeTest.State.QUEUED, cancel_requested_at__isnull=False).update(
+        state=UptimeTest.State.CANCELLED, finished_at=now
+    )
+    test = rows.first()
+    if test is None:
+        message = "There is no such run."
+        raise NotFoundError(message)
+    if not asked:
+        message = (
+            "The run is being cancelled already."
+            if test.finished_at is None
+            else f"The run is {test.get_state_display().lower()} already."
+        )
+        raise InvalidTransitionError(message)
+    record(actor=actor, action="uptimetest.cancelled", target=test)
     return test
 
 
@@ -86,20 +122,38 @@ def run_all(*, actor: Actor) -> list[dict[str, Any]]:
 
 async def _run(targets: list[Target], lease: uuid.UUID) -> list[Result] | None:
     """Probe and show life; None when the test was cancelled or given to another worker."""
-    probing = asyncio.create_task(_probe(targets))
+    early: list[Result] = []
+    probing = asyncio.create_task(_probe(targets, early.append))
     while True:
         await asyncio.wait({probing}, timeout=_HEARTBEAT_SECONDS)
         if probing.done():
             return probing.result()
-        if not await in_thread(jobs.heartbeat, UptimeTest, lease, progress=0):
+        if not await in_thread(_show, lease, early[:], len(targets)):
             probing.cancel()
             await asyncio.gather(probing, return_exceptions=True)
             return None
 
 
-async def _probe(targets: list[Target]) -> list[Result]:
+def _show(lease: uuid.UUID, early: list[Result], count: int) -> bool:
+    """Show life, and what was found so far; False when the run is not ours any more."""
+    if count <= _SHOWN_EARLY:
+        checks = _names().in_bulk([result.check_id for result in early])
+        told = [
+            _told(checks[result.check_id], result) for result in early if result.check_id in checks
+        ]
+        UptimeTest.objects.filter(lease=lease, state=UptimeTest.State.RUNNING).update(results=told)
+    return jobs.heartbeat(UptimeTest, lease, progress=100 * len(early) // max(count, 1))
+
+
+async def _probe(
+    targets: list[Target], tell: Callable[[Result], None] = lambda _: None
+) -> list[Result]:
     async with open_session() as client:
-        return await probe_once(client, targets, limit=concurrency())
+        return await probe_once(client, targets, limit=concurrency(), tell=tell)
+
+
+def _names() -> QuerySet[Check]:
+    return Check.objects.select_related("service").defer("headers").order_by("pk")
 
 
 def _stored(found: list[Result]) -> list[dict[str, Any]]:
@@ -108,10 +162,8 @@ def _stored(found: list[Result]) -> list[dict[str, Any]]:
     A check that was deleted meanwhile is left out.
     """
     checks = (
-        Check.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("service")
-        .defer("headers")
-        .order_by("pk")
+        _names()
+        .select_for_update(no_key=True, of=("self",))
         .in_bulk([result.check_id for result in found])
     )
     kept = [result for result in found if result.check_id in checks]
