@@ -1,16 +1,18 @@
-"""CPU time of a request, through a real server: ours, the bridge alone, Django's own handler."""
+"""CPU time of a request, through a real server: ours, the bridge alone, and others.
+
+The others serve the same platform: Django's own ASGI handler, and granian, a WSGI server whose HTTP
+is written in Rust, in its one worker with as many threads.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.served.processes import serving
 from benchmarks.table import Row
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _CONNECTIONS = 8
 _REQUESTS = 50
 _ROUNDS = 20
+# So much of the CPU of a WSGI server may the same view cost through the bridge.
+_PEER_SHARE = 1.15
 _REQUEST = b"GET /api/hello/ HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 
 
@@ -37,11 +41,20 @@ def run() -> Iterator[Row]:
     along; kept on one core, the same request costs less. Both are shown.
     """
     ours, bare = _measure("platform", "one-core"), _measure("bare", "one-core")
-    free, django = _measure("platform"), _measure("django")
+    peer = _measure("granian", "one-core")
+    free, django, granian = _measure("platform"), _measure("django"), _measure("granian")
     what = "DRF hello, whole middleware"
     yield Row(f"{what}, CPU on one core", ours.cpu_us, "µs", "limit 400 µs", 400)
+    yield Row(
+        f"{what}, CPU on one core",
+        ours.cpu_us,
+        "µs",
+        f"limit {_PEER_SHARE} x granian WSGI ({peer.cpu_us:.0f} µs)",
+        peer.cpu_us * _PEER_SHARE,
+    )
     yield Row("WSGI hello, bridge alone, CPU on one core", bare.cpu_us, "µs", what, ours.cpu_us)
     yield Row(f"{what}, CPU", free.cpu_us, "µs", "Django's ASGI handler", django.cpu_us)
+    yield Row(f"{what}, CPU", free.cpu_us, "µs", "granian WSGI", granian.cpu_us)
     yield Row(
         f"{what}, {_CONNECTIONS} connections",
         free.per_second,
@@ -50,40 +63,28 @@ def run() -> Iterator[Row]:
         django.per_second,
         higher_is_better=True,
     )
+    yield Row(
+        f"{what}, {_CONNECTIONS} connections",
+        free.per_second,
+        "/s",
+        "granian WSGI",
+        granian.per_second,
+        higher_is_better=True,
+    )
 
 
-def _measure(*server: str) -> _Figures:
+def _measure(*words: str) -> _Figures:
     total = _REQUESTS * _CONNECTIONS
     costs, rates = [], []
-    with _serving(*server) as (port, pid):
-        _load(port)
+    with serving(*words) as server:
+        _load(server.port)
         for _ in range(_ROUNDS):
-            cpu, began = _cpu_ns(pid), time.perf_counter()
-            _load(port)
+            cpu, began = server.cpu_ns(), time.perf_counter()
+            _load(server.port)
             rates.append(total / (time.perf_counter() - began))
-            costs.append((_cpu_ns(pid) - cpu) / total / 1_000)
+            costs.append((server.cpu_ns() - cpu) / total / 1_000)
     # The best of many short rounds is the one that others on the machine disturbed least.
     return _Figures(min(costs), max(rates))
-
-
-@contextlib.contextmanager
-def _serving(*server: str) -> Iterator[tuple[int, int]]:
-    command = [sys.executable, "-m", "benchmarks.served", *server]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout is not None
-            port = int(child.stdout.readline())
-            yield port, child.pid
-        finally:
-            child.terminate()
-
-
-def _cpu_ns(pid: int) -> int:
-    """Return the CPU time of a process, to the nanosecond; the usual counters know 10 ms.
-
-    The number of the clock is what clock_getcpuclockid(3) computes on Linux.
-    """
-    return time.clock_gettime_ns((~pid << 3) | 2)
 
 
 def _load(port: int) -> None:

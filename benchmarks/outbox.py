@@ -7,19 +7,17 @@ retries too. The event loop is uvloop, as in the daemon.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import multiprocessing
 import time
 from typing import TYPE_CHECKING
 
 import aiohttp
 import uvloop
 
+from benchmarks.served.receivers import answering
 from benchmarks.table import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
-    from multiprocessing.connection import Connection
 
 _MESSAGES = 5_000
 _FAILING = 20
@@ -38,7 +36,7 @@ def run() -> Iterator[Row]:
     from django.test import override_settings
 
     call_command("migrate", verbosity=0)
-    with _serving() as port, override_settings(OPS_OUTGOING_ALLOW=(f"127.0.0.1:{port}",)):
+    with answering(_Answers) as port, override_settings(OPS_OUTGOING_ALLOW=(f"127.0.0.1:{port}",)):
         channel_id = _add_channel(port)
         raising, routing, sending, rates, bare = [], [], [], [], []
         for number in range(_ROUNDS):
@@ -77,29 +75,6 @@ class _Answers(asyncio.Protocol):
         if not self._wanted:
             _Answers.served += 1
             self._transport.write(_OK if _Answers.served % _FAILING else _BUSY)
-
-
-def _serve(told: Connection) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(_Answers, "127.0.0.1", 0, backlog=1024)
-        told.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(main())
-
-
-@contextlib.contextmanager
-def _serving() -> Iterator[int]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    server = context.Process(target=_serve, args=[theirs], daemon=True)
-    server.start()
-    try:
-        yield ours.recv()
-    finally:
-        server.terminate()
-        server.join()
 
 
 def _add_channel(port: int) -> object:

@@ -6,8 +6,6 @@ The event loop is uvloop, as in the daemon.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import multiprocessing
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import uvloop
 
+from benchmarks.served.receivers import answering
 from benchmarks.table import Row
 from core.http import Policy, session
 from reliability.engine.probe import Target
@@ -23,7 +22,6 @@ from reliability.engine.strikes import Rules, Standing, State, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
-    from multiprocessing.connection import Connection
 
 _CONCURRENCY = 100
 # Each address has ports of its own, so closed connections do not use them up.
@@ -35,7 +33,7 @@ _ROUNDS = 5
 
 def run() -> Iterator[Row]:
     """Measure the engine against a bare aiohttp client, then its punctuality and the flush."""
-    with _serving() as port:
+    with answering(_Answers, _HOSTS) as port:
         _ms(_bare, port, 500)
         for count in (1_000, 10_000):
             # In turns and the least of each: neighbours on the machine only ever add.
@@ -66,31 +64,6 @@ class _Answers(asyncio.Protocol):
     def data_received(self, _data: bytes) -> None:
         self._transport.write(_ANSWER)
         self._transport.close()
-
-
-def _serve(told: Connection) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        first = await loop.create_server(_Answers, _HOSTS[0], 0, backlog=1024)
-        port = first.sockets[0].getsockname()[1]
-        await loop.create_server(_Answers, _HOSTS[1:], port, backlog=1024)
-        told.send(port)
-        await first.serve_forever()
-
-    asyncio.run(main())
-
-
-@contextlib.contextmanager
-def _serving() -> Iterator[int]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    server = context.Process(target=_serve, args=[theirs], daemon=True)
-    server.start()
-    try:
-        yield ours.recv()
-    finally:
-        server.terminate()
-        server.join()
 
 
 def _targets(port: int, count: int, interval: float = 60) -> list[Target]:

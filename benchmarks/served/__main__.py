@@ -1,10 +1,12 @@
-"""A web server to measure: `python -m benchmarks.served bare|platform|django [one-core]`."""
+"""A web server to measure: `python -m benchmarks.served NAME [one-core]`; the names are below."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -42,10 +44,44 @@ def django() -> Any:  # noqa: ANN401
     return get_asgi_application()
 
 
+def granian() -> None:
+    """Serve the same platform by a WSGI server; tell the port once its worker answers."""
+    from django.conf import settings
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    threading.Thread(target=_tell_when_open, args=[port], daemon=True).start()
+    Server(
+        "opsplatform.wsgi:application",
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=settings.OPS_WEB_THREADS,
+        websockets=False,
+        log_enabled=False,
+    ).serve()
+
+
+def _tell_when_open(port: int) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            print(port, flush=True)
+            return
+
+
 def main() -> None:
     """Tell the port and serve until SIGTERM."""
     if "one-core" in sys.argv:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if sys.argv[1] == "granian":
+        granian()
+        return
     application = {"bare": bare, "platform": platform, "django": django}[sys.argv[1]]()
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
