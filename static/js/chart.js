@@ -1,0 +1,267 @@
+// Draws the curves of a page: data by JSON, colours from the page's own variables, gaps where
+// nobody knows. The address keeps the chosen range; live events and a minute's tick read anew.
+const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const when = (at) => `${day.format(at * 1000)}, ${clock.format(at * 1000)}`;
+const charts = [];
+
+class Chart {
+  constructor(figure) {
+    const part = (name) => figure.querySelector(`[data-${name}]`);
+    Object.assign(this, { figure, plot: part("plot"), read: part("read"), now: part("now") });
+    this.title = figure.querySelector("figcaption strong").textContent;
+    this.series = JSON.parse(figure.dataset.series);
+    this.unit = figure.dataset.unit;
+    this.table = part("table");
+    this.details = this.table.closest("details");
+    this.details.addEventListener("toggle", () => this.tell());
+    this.plot.addEventListener("keydown", (event) => this.step(event));
+    this.plot.addEventListener("blur", () => this.at(null));
+    new ResizeObserver(() => this.resize()).observe(this.plot);
+    this.load();
+  }
+
+  value(value) {
+    return value == null ? "no data" : `${number.format(value)} ${this.unit}`;
+  }
+
+  async load() {
+    const url = new URL(this.figure.dataset.src, location.href);
+    if (this.figure.dataset.range) url.searchParams.set("range", this.figure.dataset.range);
+    const turn = (this.turn = (this.turn || 0) + 1);
+    try {
+      const answer = await fetch(url, { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(answer.status);
+      const data = await answer.json();
+      if (turn === this.turn) this.show(data);
+    } catch {
+      if (turn === this.turn && !this.data) this.read.textContent = "The data cannot be read now.";
+    }
+  }
+
+  show(data) {
+    this.data = data;
+    const main = data[this.series[0].key];
+    let last = -1, most = -1;
+    main.forEach((value, index) => {
+      if (value == null) return;
+      last = index;
+      if (most < 0 || value >= main[most]) most = index;
+    });
+    const about = data.is_estimate ? "about " : "";
+    const told = last < 0 ? "no data in this range"
+      : `latest ${about}${this.value(main[last])}, maximum ${about}${this.value(main[most])}`;
+    this.plot.setAttribute("aria-label", `${this.title}: ${told}. Arrow keys read values.`);
+    if (!this.isLive) this.now.textContent = told;
+    this.draw();
+    this.at(null);
+    this.tell();
+  }
+
+  draw() {
+    this.drawing?.destroy();
+    const width = this.plot.clientWidth;
+    if (!width || !this.data) return;
+    const colour = (name) => resolved(this.read, name);
+    const start = Date.parse(this.data.start) / 1000, end = Date.parse(this.data.end) / 1000;
+    const limit = Number(this.figure.dataset.threshold) || 0;
+    const known = this.series.flatMap(({ key }) => this.data[key]);
+    const top = third(Math.max(1, limit * 1.05, ...known.map((value) => value ?? 0)) / 3);
+    const axis = { stroke: colour("quiet"), font: `11px ${getComputedStyle(this.read).fontFamily}`, ticks: { show: false } };
+    this.drawing = new uPlot({
+      width,
+      height: this.plot.clientHeight,
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
+      scales: { x: { range: () => [start, end] }, y: { range: () => [0, top * 3] } },
+      axes: [
+        { ...axis, size: 24, gap: 6, space: 70, grid: { show: false }, values: times },
+        {
+          ...axis, size: 52, gap: 8, splits: () => [0, top, top * 2, top * 3],
+          grid: { stroke: colour("hairline"), width: 1 },
+          values: (_, splits) => splits.map((value) => number.format(value)),
+        },
+      ],
+      series: [{}, ...this.series.map(({ label }, index) => ({
+        label,
+        stroke: colour(`series-${index + 1}`),
+        width: 2,
+        fill: index ? undefined : soft(colour("series-1")),
+        points: { show: true, size: 4, filter: alone },
+      }))],
+      hooks: {
+        setCursor: [(drawing) => this.at(drawing.cursor.idx)],
+        draw: [(drawing) => {
+          line(drawing, limit, colour("warn"));
+          failures(drawing, this.data.failed, colour("bad"));
+        }],
+      },
+    }, [this.data.at, ...this.series.map(({ key }) => this.data[key])], this.plot);
+  }
+
+  resize() {
+    if (!this.drawing) return this.draw();
+    const size = { width: this.plot.clientWidth, height: this.plot.clientHeight };
+    if (size.width && size.width !== this.drawing.width) this.drawing.setSize(size);
+  }
+
+  // Says what stands at a point, or what the curves are while none is chosen.
+  at(index) {
+    this.index = index;
+    const { data, series, figure } = this;
+    if (index != null && data?.at[index] != null) {
+      const failed = data.failed?.[index];
+      this.read.textContent = [
+        when(data.at[index]),
+        ...series.map(({ key, label }) => `${label} ${this.value(data[key][index])}`),
+        ...(failed ? [`${failed} failed`] : []),
+      ].join(" · ");
+      return;
+    }
+    const limit = figure.dataset.threshold;
+    this.read.replaceChildren(
+      ...series.map(({ label }, number) => mark(label, `key series-${number + 1}`)),
+      ...(limit ? [mark(`${figure.dataset.thresholdLabel} ${this.value(+limit)}`, "key limit")] : []),
+      ...(data?.failed?.some(Boolean) ? [mark("Failed", "key failed")] : []),
+    );
+  }
+
+  step(event) {
+    const last = (this.data?.at.length ?? 0) - 1;
+    const index = { ArrowLeft: (this.index ?? last + 1) - 1, ArrowRight: (this.index ?? -1) + 1, Home: 0, End: last }[event.key];
+    if (event.key === "Escape") this.drawing?.setCursor({ left: -10, top: -10 });
+    if (index == null || last < 0 || !this.drawing) return;
+    event.preventDefault();
+    const to = Math.min(Math.max(index, 0), last);
+    this.drawing.setCursor({ left: this.drawing.valToPos(this.data.at[to], "x"), top: 10 });
+    this.at(to);
+  }
+
+  tell() {
+    if (!this.details.open || !this.data) return;
+    const table = document.createElement("table");
+    const row = (cells, kind) => {
+      const line = table.insertRow();
+      cells.forEach((text, index) => {
+        const cell = document.createElement(kind);
+        if (kind === "th") cell.scope = "col";
+        if (index) cell.className = "numeric";
+        cell.textContent = text;
+        line.append(cell);
+      });
+    };
+    row(["Time", ...this.series.map(({ label }) => label), "Failed"], "th");
+    for (let index = this.data.at.length - 1; index >= 0; index -= 1) {
+      row([when(this.data.at[index]), ...this.series.map(({ key }) => this.value(this.data[key][index])),
+        this.data.failed?.[index] ?? ""], "td");
+    }
+    this.table.replaceChildren(table);
+  }
+}
+
+// The least 1, 2, 2.5 or 5 times a power of ten that is not below.
+function third(least) {
+  const power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 2.5, 5, 10].find((factor) => factor * power >= least) * power;
+}
+
+function times(_, splits, _axis, _space, step) {
+  return splits.map((at) => step >= 86400 || new Date(at * 1000).getHours() + new Date(at * 1000).getMinutes() === 0
+    ? day.format(at * 1000) : clock.format(at * 1000));
+}
+
+// Points that no line reaches, which would not be seen otherwise.
+function alone(drawing, index) {
+  const values = drawing.data[index];
+  return values.flatMap((value, at) =>
+    value != null && values[at - 1] == null && values[at + 1] == null ? [at] : []);
+}
+
+// A variable may hold light-dark(), which a canvas does not know: the page works it out.
+function resolved(element, name) {
+  element.style.color = `var(--${name})`;
+  const { color } = getComputedStyle(element);
+  element.style.color = "";
+  return color;
+}
+
+const soft = (colour) => colour.replace("rgb(", "rgba(").replace(")", ", .12)");
+
+function line(drawing, value, colour) {
+  if (!value) return;
+  const { ctx, bbox } = drawing, y = drawing.valToPos(value, "y", true);
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.restore();
+}
+
+function failures(drawing, failed, colour) {
+  const { ctx, bbox } = drawing, height = 5 * devicePixelRatio;
+  ctx.fillStyle = colour;
+  failed?.forEach((count, index) => {
+    if (!count) return;
+    const x = drawing.valToPos(drawing.data[0][index], "x", true);
+    ctx.fillRect(x - devicePixelRatio, bbox.top + bbox.height - height, 2 * devicePixelRatio, height);
+  });
+}
+
+function mark(text, name) {
+  const span = document.createElement("span");
+  span.className = name;
+  span.textContent = text;
+  return span;
+}
+
+function choose(range) {
+  const url = new URL(location.href);
+  url.searchParams.set("range", range);
+  history.replaceState(history.state, "", url);
+  for (const chart of charts) {
+    if (!chart.figure.dataset.range) continue;
+    chart.figure.dataset.range = range;
+    for (const link of chart.figure.querySelectorAll("a[data-range]")) {
+      if (link.dataset.range === range) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+    chart.load();
+  }
+}
+
+function soon(chart) {
+  chart.timer ??= setTimeout(() => {
+    chart.timer = null;
+    chart.load();
+  }, 300 + Math.random() * 700);
+}
+
+charts.push(...[...document.querySelectorAll("[data-chart]")].map((figure) => new Chart(figure)));
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("[data-chart] a[data-range]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  choose(link.dataset.range);
+});
+document.addEventListener("ops:event", ({ detail }) => {
+  for (const chart of charts) if (chart.figure.dataset.on?.split(" ").includes(detail.kind)) soon(chart);
+});
+document.addEventListener("ops:resync", () => charts.forEach(soon));
+document.addEventListener("ops:metrics", ({ detail }) => {
+  for (const chart of charts) {
+    const value = detail.data?.[chart.figure.dataset.live];
+    if (value === undefined) continue;
+    chart.isLive = true;
+    chart.now.textContent = `now ${chart.value(value)}`;
+  }
+});
+setInterval(() => document.hidden || charts.forEach((chart) => chart.load()), 60_000);
+const redraw = () => requestAnimationFrame(() => charts.forEach((chart) => chart.draw()));
+const scheme = document.querySelector("meta[name=color-scheme]");
+if (scheme) new MutationObserver(redraw).observe(scheme, { attributes: true });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
