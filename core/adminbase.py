@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,14 +23,29 @@ M = TypeVar("M", bound=models.Model)
 _OBJECTS_SHOWN: Final = 20
 
 
-class _Listing(admin.ModelAdmin[M]):
-    """What both kinds share: lists that cost the same at any size."""
+class UtcDateTimeField(forms.DateTimeField):
+    """A moment in one field, which the browser's own picker fills; the zone is said beside it."""
+
+    widget = forms.DateTimeInput(
+        format="%Y-%m-%dT%H:%M:%S", attrs={"type": "datetime-local", "step": 1}
+    )
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  # Django's signature
+        super().__init__(**options)
+        self.help_text = f"{self.help_text} In UTC.".strip()
+
+
+class ConsoleAdmin(admin.ModelAdmin[M]):
+    """What all pages of the console share: lists that cost the same at any size, lean forms."""
 
     empty_text: ClassVar[str] = ""
     """What an empty list says: what would stand there, and how it gets there."""
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 200
+    formfield_overrides: ClassVar[Any] = {
+        models.DateTimeField: {"form_class": UtcDateTimeField, "widget": UtcDateTimeField.widget}
+    }
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -37,8 +53,25 @@ class _Listing(admin.ModelAdmin[M]):
         name = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": name, **(extra_context or {})})
 
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: M | None = None,
+    ) -> HttpResponse:
+        # Labels stand above their fields, where a colon says nothing.
+        context["adminform"].form.label_suffix = ""
+        for inline in context["inline_admin_formsets"]:
+            inline.formset.form_kwargs = {**inline.formset.form_kwargs, "label_suffix": ""}
+            for form in inline.formset.forms:
+                form.label_suffix = ""
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
-class RecordAdmin(_Listing[M]):
+
+class RecordAdmin(ConsoleAdmin[M]):
     """Shows rows that only services change; what may be done stands among the actions."""
 
     def has_add_permission(self, request: HttpRequest, *_: object) -> bool:
@@ -51,7 +84,7 @@ class RecordAdmin(_Listing[M]):
         return False
 
 
-class SettingsAdmin(_Listing[M]):
+class SettingsAdmin(ConsoleAdmin[M]):
     """Edits rows through audited services; a broken rule is shown beside its field."""
 
     def save_service(

@@ -58,10 +58,9 @@ def when(moment: datetime | None, none: str = "-") -> str:
         return none
     utc = moment.astimezone(UTC)
     return format_html(
-        '<time datetime="{}">{} {:%b %Y %H:%M:%S} UTC</time>',
-        utc.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        utc.day,
-        utc,
+        '<time datetime="{}">{}</time>',
+        f"{utc:%Y-%m-%dT%H:%M:%SZ}",
+        f"{utc.day} {utc:%b %Y %H:%M:%S} UTC",
     )
 
 

@@ -22,6 +22,7 @@ from django_celery_beat.models import (
 
 from accounts.actors import actor_of
 from audit.services import changes, record
+from core.adminbase import ConsoleAdmin
 
 if TYPE_CHECKING:
     from django.forms import ModelForm
@@ -33,7 +34,7 @@ M = TypeVar("M", bound=models.Model)
 _OWN_BOOKKEEPING = frozenset({"last_run_at", "total_run_count", "date_changed"})
 
 
-class AuditedAdmin(admin.ModelAdmin[M]):
+class AuditedAdmin(ConsoleAdmin[M]):
     """Records additions, changes and deletions in the transaction that makes them."""
 
     def save_model(self, request: HttpRequest, obj: M, form: ModelForm[M], change: bool) -> None:

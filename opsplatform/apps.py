@@ -4,7 +4,7 @@ from django.contrib.admin import apps as admin_apps
 
 class ConsoleConfig(admin_apps.AdminConfig):
     default = False
-    default_site = "opsplatform.admin_site.ConsoleSite"
+    default_site = "opsplatform.console.site.ConsoleSite"
 
 
 class OpsPlatformConfig(AppConfig):

@@ -76,8 +76,8 @@ def test_count_of_a_huge_queue_is_bounded(as_role, make_webhook, monkeypatch):
         client.get(reverse(QUEUE))
 
     counts = [q["sql"] for q in queries if "COUNT(" in q["sql"] and "notifications_" in q["sql"]]
-    assert counts
-    assert all("LIMIT 3" in sql for sql in counts)
+    assert any("LIMIT 3)" in sql for sql in counts)
+    assert all("LIMIT" in sql for sql in counts)
 
 
 def test_message_page_shows_payload_and_attempts(as_role, make_mail_channel):

@@ -1,0 +1,151 @@
+"""The sidebar: one table of what there is, in the order in which people look for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.text import capfirst
+
+from notifications.models import Notification
+from reliability.models import Incident
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from django.http import HttpRequest
+
+_MOST_COUNTED: Final = 99
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where an item leads: a list of the console by its model's label, or a named route."""
+
+    title: str
+    target: str
+    waiting: Callable[[], int] | None = None
+    """Counts what needs a person, at most to one more than is shown."""
+    waits: str = ""
+    """What is counted, for a reader who does not see the badge's place."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A link of the sidebar as one person sees it."""
+
+    title: str
+    href: str
+    badge: str = ""
+    badge_label: str = ""
+    is_current: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Items under a heading."""
+
+    title: str
+    items: list[Item] = field(default_factory=list)
+
+
+def _open_incidents() -> int:
+    # Asked as the partial index of open incidents is declared.
+    found = Incident.objects.exclude(state=Incident.State.RESOLVED)
+    return found[: _MOST_COUNTED + 1].count()
+
+
+def _dead_messages() -> int:
+    found = Notification.objects.filter(state=Notification.State.DEAD)
+    return found[: _MOST_COUNTED + 1].count()
+
+
+GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
+    ("Overview", (Page("Dashboard", "admin:index"),)),
+    (
+        "Reliability",
+        (
+            Page("Services", "reliability.service"),
+            Page("Checks", "reliability.check"),
+            Page("Incidents", "reliability.incident", _open_incidents, "open"),
+            Page("Uptime tests", "reliability.uptimetest"),
+            Page("Results", "reliability.sample"),
+            Page("State history", "reliability.statesegment"),
+        ),
+    ),
+    (
+        "Access",
+        (
+            Page("Users", "accounts.user"),
+            Page("Roles", "auth.group"),
+            Page("Audit log", "audit.auditrecord"),
+        ),
+    ),
+    (
+        "Notifications",
+        (
+            Page("Queue", "notifications.notification", _dead_messages, "dead"),
+            Page("Alerts", "notifications.event"),
+            Page("Channels", "notifications.channel"),
+        ),
+    ),
+    ("Operate", (Page("Schedule", "django_celery_beat.periodictask"),)),
+    (
+        "System",
+        (
+            Page("Processes", "core.process"),
+            Page("Leases", "core.lease"),
+            Page("API", "api-docs"),
+        ),
+    ),
+)
+"""What exists now; a list that stands nowhere here appears under the last group."""
+
+
+def groups(request: HttpRequest, app_list: Iterable[dict[str, Any]]) -> list[Group]:
+    """Return what this person may open; `app_list` is the site's, which knows permissions."""
+    lists = {
+        model["model"]._meta.label_lower: (capfirst(str(model["name"])), model["admin_url"])
+        for app in app_list
+        for model in app["models"]
+        if model["admin_url"]
+    }
+    shown = []
+    for title, pages in GROUPS:
+        items = [item for page in pages if (item := _item(page, lists)) is not None]
+        shown.append(Group(title, items))
+    shown[-1].items.extend(Item(title, href) for title, href in lists.values())
+    return _marked([group for group in shown if group.items], request.path)
+
+
+def _item(page: Page, lists: dict[str, tuple[str, str]]) -> Item | None:
+    """Build the item and take its list out of those that are left over."""
+    if "." in page.target:
+        listed = lists.pop(page.target, None)
+        if listed is None:
+            return None
+        href = listed[1]
+    else:
+        try:
+            href = reverse(page.target)
+        except NoReverseMatch:
+            return None
+    count = page.waiting() if page.waiting is not None else 0
+    badge = f"{_MOST_COUNTED}+" if count > _MOST_COUNTED else str(count or "")
+    return Item(page.title, href, badge, page.waits)
+
+
+def _marked(shown: list[Group], path: str) -> list[Group]:
+    """Mark the item whose page this is, or that this page lies under."""
+    home = reverse("admin:index")
+    hrefs = [item.href for group in shown for item in group.items]
+    under = [href for href in hrefs if path.startswith(href) and href != home]
+    current = max(under, key=len, default=home if path == home else "")
+    return [
+        Group(
+            group.title,
+            [replace(item, is_current=item.href == current) for item in group.items],
+        )
+        for group in shown
+    ]

@@ -1,0 +1,159 @@
+"""What the command palette finds: pages, commands and objects that the person may open.
+
+A command never changes anything by itself: it leads to the page, or to the form, that does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib.auth import get_user_model
+from django.db.models import Case, IntegerField, Value, When
+from django.http import HttpResponse, JsonResponse
+from django.urls import reverse
+
+from notifications.models import Channel
+from reliability.models import Check, Incident, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from django.db.models import Model, QuerySet
+    from django.http import HttpRequest
+
+    from opsplatform.console.navigation import Group
+
+LONGEST_QUERY: Final = 80
+PER_KIND: Final = 6
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that can be done now; `act` names what the page itself does."""
+
+    title: str
+    route: str = ""
+    act: str = ""
+    permission: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Objects of one model: who may find them, and the column that is searched."""
+
+    name: str
+    rows: QuerySet[Any]
+    column: str
+    detail: str
+    """The column whose value stands beside the title."""
+
+
+COMMANDS: Final[Sequence[Command]] = (
+    Command("Add a service", "admin:reliability_service_add", permission="reliability.add_service"),
+    Command("Add a check", "admin:reliability_check_add", permission="reliability.add_check"),
+    Command(
+        "Run an uptime test",
+        "admin:reliability_check_changelist",
+        permission="reliability.run_uptimetest",
+    ),
+    Command(
+        "Add a channel",
+        "admin:notifications_channel_add",
+        permission="notifications.add_channel",
+    ),
+    Command("Add a user", "admin:accounts_user_add", permission="accounts.add_user"),
+    Command("Change password", "admin:password_change"),
+    Command("Switch theme", act="theme"),
+    Command("Sign out", act="sign-out"),
+)
+KINDS: Final[Sequence[Kind]] = (
+    Kind("Service", Service.objects.all(), "name", "environment"),
+    Kind("Incident", Incident.objects.order_by("-id"), "title", "state"),
+    Kind("Check", Check.objects.all(), "name", "service__name"),
+    Kind("Channel", Channel.objects.all(), "name", "kind"),
+    Kind("User", get_user_model().objects.all(), "username", "email"),
+)
+
+
+def answer(request: HttpRequest, groups: Iterable[Group]) -> HttpResponse:
+    """Return up to PER_KIND results of each kind; a beginning comes before a part."""
+    # A NUL cannot be compared by PostgreSQL, and no name holds one.
+    query = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_QUERY]
+    results = [
+        *_pages(query, groups),
+        *_commands(query, request),
+        *(found for kind in KINDS if query for found in _objects(query, kind, request)),
+    ]
+    response = JsonResponse({"query": query, "results": _ranked(query, results)})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _pages(query: str, groups: Iterable[Group]) -> list[dict[str, str]]:
+    return [
+        {"kind": "Page", "title": item.title, "detail": group.title, "url": item.href}
+        for group in groups
+        for item in group.items
+        if query.casefold() in item.title.casefold()
+    ]
+
+
+def _commands(query: str, request: HttpRequest) -> list[dict[str, str]]:
+    return [
+        {
+            "kind": "Command",
+            "title": command.title,
+            "detail": "",
+            "url": reverse(command.route) if command.route else "",
+            "act": command.act,
+        }
+        for command in COMMANDS
+        if query.casefold() in command.title.casefold()
+        and (not command.permission or request.user.has_perm(command.permission))
+    ]
+
+
+def _objects(query: str, kind: Kind, request: HttpRequest) -> list[dict[str, str]]:
+    label = kind.rows.model._meta
+    if not request.user.has_perm(f"{label.app_label}.view_{label.model_name}"):
+        return []
+    rank = Case(
+        When(**{f"{kind.column}__istartswith": query}, then=Value(0)),
+        default=Value(1),
+        output_field=IntegerField(),
+    )
+    newest_or_name = kind.rows.query.order_by or (kind.column,)
+    found = (
+        kind.rows.filter(**{f"{kind.column}__icontains": query})
+        .order_by(rank, *newest_or_name)
+        .values_list("pk", kind.column, kind.detail)[:PER_KIND]
+    )
+    return [
+        {
+            "kind": kind.name,
+            "title": str(title),
+            "detail": str(detail or ""),
+            "url": _page_of(kind.rows.model, key),
+        }
+        for key, title, detail in found
+    ]
+
+
+def _page_of(model: type[Model], key: object) -> str:
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+    return reverse(name, args=[key])
+
+
+def _ranked(query: str, results: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Put the titles that begin with the query first, then words that do, then the rest."""
+    wanted = query.casefold()
+
+    def rank(result: dict[str, str]) -> int:
+        title = result["title"].casefold()
+        if title.startswith(wanted):
+            return 0
+        return 1 if any(word.startswith(wanted) for word in title.split()) else 2
+
+    # The order of kinds stays among equals, since sorting is stable.
+    return sorted(results, key=rank)
