@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hmac
+import re
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
+from django.contrib.auth import get_user
 from django.db import transaction
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
 from accounts.actors import DashboardPrincipal, actor_for_key
+from accounts.models import User
 from accounts.roles import ROLES
+from accounts.selectors import Bearer, password_mark, role_names
 from audit.services import record
 from core import crypto, tracing, volatile
 from core.errors import DomainError
@@ -21,8 +27,6 @@ if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
     from rest_framework.request import Request
 
-    from accounts.models import User
-
 # Read as WSGI names them: Django's `headers` would translate every header of every request.
 _DASHBOARD_KEY: Final = "HTTP_X_DASH_KEY"
 _CREDENTIALS: Final = (_DASHBOARD_KEY, "HTTP_X_API_KEY", "HTTP_AUTHORIZATION")
@@ -30,6 +34,8 @@ _CHALLENGE: Final = "Bearer"
 _ONE_ONLY: Final = "Send one credential only."
 _AUDIT_SECONDS: Final = 60
 _LONGEST_KEY: Final = 512
+# What the session store makes; anything else need not be looked up.
+_SESSION_KEY: Final = re.compile("[a-z0-9]{8,40}", re.ASCII)
 
 
 class PasswordChangeRequiredError(DomainError):
@@ -55,7 +61,7 @@ class DashboardKeyAuthentication(BaseAuthentication):
         if principal is None:
             raise exceptions.AuthenticationFailed
         tracing.amend(user=principal.pk)
-        _note_use(request, principal)
+        _note_use(principal, request.path)
         return principal, None
 
     def authenticate_header(self, request: Request) -> str:
@@ -98,12 +104,47 @@ def find_dashboard_key(given: str) -> DashboardPrincipal | None:
     return DashboardPrincipal(fingerprint=digest.hex()[:8], role=found)
 
 
-def _note_use(request: Request, principal: DashboardPrincipal) -> None:
+def bearer_of_session(session_key: str) -> Bearer | None:
+    """Return who is signed in by the console's cookie, for a connection that stays open.
+
+    Raises PasswordChangeRequiredError for a password that is still to change.
+    """
+    if not _SESSION_KEY.fullmatch(session_key):
+        return None
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    # Django's own judgement: the row is alive, the backend known, the password the same.
+    user = get_user(request)
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    if user.must_change_password:
+        message = "Sign in to the console and choose a password of your own."
+        raise PasswordChangeRequiredError(message)
+    return Bearer(
+        key=f"user/{user.pk}",
+        name=user.get_username(),
+        role=role_names(user),
+        user_id=user.pk,
+        session=session_key,
+        password=password_mark(user.password),
+    )
+
+
+def bearer_of_key(given: str, *, path: str) -> tuple[Bearer, DashboardPrincipal] | None:
+    """Return who holds a dashboard key, for a connection that stays open."""
+    principal = find_dashboard_key(given)
+    if principal is None:
+        return None
+    _note_use(principal, path)
+    return Bearer(key=principal.pk, name=principal.pk, role=principal.role), principal
+
+
+def _note_use(principal: DashboardPrincipal, path: str) -> None:
     # A key that polls would drown the audit log: one row a minute for each key and address.
     address = tracing.current().address
     if volatile.once(key=f"{principal.pk}@{address}", seconds=_AUDIT_SECONDS):
         with transaction.atomic():
-            record(actor=actor_for_key(principal), action="dashboard_key.used", path=request.path)
+            record(actor=actor_for_key(principal), action="dashboard_key.used", path=path)
 
 
 class _DashboardKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped package

@@ -29,7 +29,7 @@ class AddressRateLimitMiddleware:
         # Load balancers ask often and from one address; the answer is remembered anyway.
         if request.path == "/readyz":
             return self._get_response(request)
-        address = _subject(tracing.current().address)
+        address = subject_of(tracing.current().address)
         decision = volatile.allow(
             key=f"address:{address}", limit=settings.OPS_RATE_LIMIT, period_seconds=60
         )
@@ -45,7 +45,7 @@ class AddressRateLimitMiddleware:
 
 
 @lru_cache(maxsize=4096)
-def _subject(address: str) -> str:
+def subject_of(address: str) -> str:
     """Return what is counted: an IPv4 address, or the /64 that one IPv6 subscriber holds."""
     try:
         parsed = ip_address(address)

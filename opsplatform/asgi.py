@@ -1,4 +1,4 @@
-"""The ASGI application: liveness in the event loop, everything else through the bridge."""
+"""The ASGI application: liveness and sockets in the event loop, all else through the bridge."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings
 
 from core.headers import api_headers
+from notifications.consumers import Consumer
+from notifications.services.livehub import live
+from observability.engine.client_address import client_address
 from opsplatform.bridge.application import Bridge
 from opsplatform.bridge.body import BodyLimits
 from opsplatform.bridge.pool import Pool
@@ -15,14 +18,13 @@ from opsplatform.wsgi import application as wsgi_application
 if TYPE_CHECKING:
     from opsplatform.bridge.types import Receive, Scope, Send
 
-_GOING_AWAY: Final = 1001
-
 bridge: Final = Bridge(
     wsgi_application,
     pool=Pool(settings.OPS_WEB_THREADS),
     limits=BodyLimits(settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
     security_headers=api_headers(https=settings.HTTPS),
 )
+consumer: Final = Consumer(live)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,11 +36,19 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             else:
                 await bridge(scope, receive, send)
         case "websocket":
-            # Closed before it was accepted: the client's handshake is answered with 403.
-            await receive()
-            await send({"type": "websocket.close", "code": _GOING_AWAY})
+            scope["address"] = _address(scope)
+            await consumer(scope, receive, send)
         case "lifespan":
             await _live(receive, send)
+
+
+def _address(scope: Scope) -> str:
+    """Return the client's address behind the declared proxies, as requests have it."""
+    forwarded = b",".join(
+        value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"
+    )
+    peer = (scope.get("client") or ("",))[0]
+    return client_address(peer, forwarded.decode("latin-1"), settings.OPS_TRUSTED_PROXIES)
 
 
 async def _live(receive: Receive, send: Send) -> None:
@@ -47,6 +57,8 @@ async def _live(receive: Receive, send: Send) -> None:
         if message["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            # Our own server has said goodbye to the sockets already; with another, it is time now.
+            await live.stop()
             bridge.pool.close()
             await send({"type": "lifespan.shutdown.complete"})
             return

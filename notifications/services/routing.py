@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -11,9 +12,12 @@ from django.utils import timezone
 from core import leases
 from core.crypto import UnsealError
 from core.drill import is_drill
+from notifications.engine.audiences import ALERTS
 from notifications.engine.base import Message, idempotency_key
 from notifications.models import Channel, Event, Notification
 from notifications.models.notifications import LIFETIME
+from notifications.services import live
+from notifications.services.live import News
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -55,9 +59,13 @@ def _route_batch(held: Held) -> int:
     everybody = _default_route()
     messages: list[Notification] = []
     outcomes: dict[Event.Routing, list[int]] = {}
+    news: list[News] = []
     for event in events:
         outcome = _decide(event, everybody)
         outcomes.setdefault(outcome, []).append(event.pk)
+        if outcome is not Event.Routing.SUPPRESSED:
+            # The console is told also when nobody else could be.
+            news.append(_news(event))
         if outcome is Event.Routing.ROUTED:
             messages += [_message(event, channel, person) for channel, person in everybody]
         else:
@@ -66,6 +74,8 @@ def _route_batch(held: Held) -> int:
     Notification.objects.bulk_create(messages, ignore_conflicts=True)
     for outcome, ids in outcomes.items():
         Event.objects.filter(pk__in=ids).update(routed_at=Now(), routing=outcome)
+    # Last, so that the lock on the feed is held for the shortest time.
+    live.append(news)
     return len(events)
 
 
@@ -97,6 +107,20 @@ def _decide(event: Event, everybody: list[tuple[Channel, str]]) -> Event.Routing
     if event.suppressed_by:
         return Event.Routing.SUPPRESSED
     return Event.Routing.ROUTED if everybody else Event.Routing.NO_CHANNEL
+
+
+def _news(event: Event) -> News:
+    """Return what the console is told: no body, which may quote what a checked address answers."""
+    url = event.links.get("incident") or next(iter(event.links.values()), "")
+    data = {
+        "title": event.title,
+        "severity": event.severity,
+        "status": event.status,
+        "service": event.service,
+        # As a path, the link works under every name of the platform.
+        "url": url.removeprefix(settings.BASE_URL.rstrip("/")),
+    }
+    return News(ALERTS, "alert", data)
 
 
 def _message(event: Event, channel: Channel, recipient: str) -> Notification:

@@ -64,6 +64,10 @@ from opsplatform.settings.notifications import (
     EMAIL_USE_TLS,
     MONITORING_ALERT_WEBHOOK,
     OPS_ALERT_EMAILS,
+    WS_ENABLED,
+    WS_HEARTBEAT_INTERVAL,
+    WS_MAX_CONNECTIONS,
+    WS_PATH,
 )
 from opsplatform.settings.paths import BASE_DIR, KEYRING, OPS_DATA_DIR, STATIC_ROOT
 from opsplatform.settings.reliability import UPTIME_INTERVAL_SEC, UPTIME_STRIKES

@@ -29,3 +29,25 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = ENV.text(
     "DEFAULT_FROM_EMAIL", default="opsplatform@localhost", about="Sender of alert mails."
 )
+
+ENV.section("Live updates")
+WS_ENABLED = ENV.boolean(
+    "WS_ENABLED", default=True, about="Live updates of the console over a WebSocket."
+)
+WS_PATH = ENV.text("WS_PATH", default="/ws/notifications", about="Its path.")
+WS_HEARTBEAT_INTERVAL = ENV.integer(
+    "WS_HEARTBEAT_INTERVAL",
+    default=30_000,
+    minimum=1_000,
+    maximum=600_000,
+    about="Milliseconds between heartbeats; two without an answer end a connection.",
+)
+WS_MAX_CONNECTIONS = ENV.integer(
+    "WS_MAX_CONNECTIONS",
+    default=1_000,
+    minimum=1,
+    maximum=100_000,
+    about="Connections over all processes with Redis, in each process without.",
+)
+if not WS_PATH.startswith("/") or WS_PATH.startswith(("/api/", "/admin/")):
+    ENV.problem("WS_PATH", "is not a path of its own, such as /ws/notifications")

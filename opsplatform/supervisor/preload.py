@@ -19,6 +19,7 @@ _MODULES: Final = (
     "opsplatform.beat",
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.httptools_impl",
+    "opsplatform.sockets",
 )
 
 

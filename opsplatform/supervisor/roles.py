@@ -16,9 +16,11 @@ from core.loops import all_loops
 from core.models import Process
 from core.processes import Reporter
 from core.runner import run_loops
+from notifications.services.livehub import live, statistics
 from opsplatform.beat import LeasedScheduler
 from opsplatform.bridge.protocol import GuardedProtocol
 from opsplatform.celery import app
+from opsplatform.sockets import MOST_FRAME_BYTES, GuardedSocket
 from opsplatform.supervisor.memory import return_large_blocks
 
 if TYPE_CHECKING:
@@ -30,8 +32,17 @@ logger = logging.getLogger(__name__)
 _BEAT_LATE_SECONDS: Final = 60.0
 
 
+class _Server(uvicorn.Server):
+    """uvicorn, which lets the live hub say goodbye before it closes connections."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell every socket when to come back, then end."""
+        await live.stop()
+        await super().shutdown(sockets)
+
+
 def run_web(sockets: list[socket.socket]) -> None:
-    """Serve HTTP on the sockets until SIGTERM; requests under way are finished."""
+    """Serve HTTP and sockets until SIGTERM; requests under way are finished."""
     return_large_blocks()
     config = uvicorn.Config(
         "opsplatform.asgi:application",
@@ -43,11 +54,17 @@ def run_web(sockets: list[socket.socket]) -> None:
         lifespan="on",
         loop="uvloop",
         http=GuardedProtocol,
-        ws="none",
+        ws=GuardedSocket,
+        ws_max_size=MOST_FRAME_BYTES,
+        # Compression doubles the memory of a connection; frames are short.
+        ws_per_message_deflate=False,
+        # The heartbeat is a frame of the application, which a browser's script can see.
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
         timeout_graceful_shutdown=10,
     )
-    with Reporter(Process.Kind.WEB):
-        uvicorn.Server(config).run(sockets=sockets)
+    with Reporter(Process.Kind.WEB, detail=statistics):
+        _Server(config).run(sockets=sockets)
 
 
 def run_worker() -> None:

@@ -14,6 +14,8 @@ class UptimeTest(Job):
 
     check_ids = models.JSONField(default=list, editable=False)
     requested_by = models.CharField(max_length=200, editable=False)
+    # A value, not a relation: who is told when it has ended, if a person asked.
+    asked_by = models.UUIDField(null=True, editable=False)
     results = models.JSONField(default=list, editable=False)
 
     class Meta(Job.Meta):

@@ -12,7 +12,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
 from reliability.models.checks import PAUSED
-from reliability.services import incidents, states
+from reliability.services import incidents, news, states
 from reliability.services.validation import validate
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def create_service(*, actor: Actor, **fields: Unpack[ServiceFields]) -> Service:
     _fill(service, fields)
     validate(service)
     _save_service(service)
+    news.service_changed(service_id=service.pk)
     record(
         actor=actor, action="service.created", target=service, after=_told(service, SERVICE_FIELDS)
     )
@@ -96,6 +97,7 @@ def update_service(*, actor: Actor, service_id: int, **fields: Unpack[ServiceFie
         return service
     validate(service)
     _save_service(service)
+    news.service_changed(service_id=service.pk)
     record(actor=actor, action="service.updated", target=service, before=old, after=new)
     return service
 
@@ -106,6 +108,7 @@ def delete_service(*, actor: Actor, service_id: int) -> None:
     service = _locked_service(service_id)
     for check_id in service.checks.order_by("pk").values_list("pk", flat=True):
         delete_check(actor=actor, check_id=check_id)
+    news.service_changed(service_id=service.pk)
     record(
         actor=actor,
         action="service.deleted",
@@ -127,6 +130,7 @@ def create_check(*, actor: Actor, service_id: int, **fields: Unpack[CheckFields]
     CheckState.objects.create(check_of=check, since=now)
     reason = "created" if check.enabled else PAUSED
     StateSegment.objects.create(check_of=check, standing="unknown", started_at=now, reason=reason)
+    news.service_changed(service_id=service_id, check_id=check.pk, state="unknown")
     record(actor=actor, action="check.created", target=check, after=_shown(_told_check(check)))
     return check
 
@@ -154,6 +158,7 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
         what, text = incidents.SWITCHED_OFF, "The check was switched off."
         incidents.end(actor=actor, check=check, state=state, what=what, text=text)
         states.reset(state=state, reason=PAUSED)
+    news.service_changed(service_id=check.service_id, check_id=check.pk)
     record(actor=actor, action="check.updated", target=check, before=_shown(old), after=_shown(new))
     return check
 
@@ -164,6 +169,7 @@ def delete_check(*, actor: Actor, check_id: int) -> None:
     state, check = _locked_check(check_id)
     what, text = incidents.DELETED, "The check was deleted."
     incidents.end(actor=actor, check=check, state=state, what=what, text=text)
+    news.service_changed(service_id=check.service_id, check_id=check.pk)
     record(actor=actor, action="check.deleted", target=check, before=_shown(_told_check(check)))
     check.delete()
 

@@ -13,7 +13,7 @@ from audit.services import record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from notifications.services.emit import emit
 from reliability.models import Check, CheckState, Incident, IncidentEvent
-from reliability.services import answers
+from reliability.services import answers, news
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -178,6 +178,7 @@ def _alert(
 def _tell(
     incident: Incident, kind: IncidentEvent.Kind, *, actor: Actor, text: str = ""
 ) -> IncidentEvent:
+    news.incident_changed(incident)
     return IncidentEvent.objects.create(
         incident=incident, kind=kind, actor_kind=actor.kind, actor_name=actor.name[:200], text=text
     )

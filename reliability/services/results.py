@@ -12,7 +12,7 @@ from core import leases
 from core.actors import Actor
 from reliability.engine.strikes import Standing
 from reliability.models import Check, CheckState, Sample
-from reliability.services import answers, incidents, states
+from reliability.services import answers, incidents, news, states
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,14 +55,21 @@ def store(*, batch: Batch, held: Held) -> set[int]:
     leases.fence(held)
     rows = CheckState.objects.select_for_update().filter(pk__in=batch.check_ids).order_by("pk")
     locked = {state.pk: state for state in rows}
-    versions = dict(
-        Check.objects.filter(pk__in=locked, enabled=True).values_list("pk", "config_version")
-    )
+    found = Check.objects.filter(pk__in=locked, enabled=True)
+    known = {
+        key: (version, service_id)
+        for key, version, service_id in found.values_list("pk", "config_version", "service_id")
+    }
+    versions = {key: version for key, (version, _) in known.items()}
     stale = {key for key, (version, _) in batch.trackers.items() if versions.get(key) != version}
     store_samples(result for result in batch.results if result.check_id in locked)
     flips = [flip for flip in batch.flips if versions.get(flip.check_id) == flip.config_version]
     stale |= _apply(flips, locked)
     latest = {result.check_id: result for result in batch.results}
+    for key, (_, tracker) in batch.trackers.items():
+        if key not in stale and locked[key].state != tracker.state:
+            _, service_id = known[key]
+            news.service_changed(service_id=service_id, check_id=key, state=tracker.state)
     _save_states(
         [
             _filled(locked[key], tracker, latest.get(key))

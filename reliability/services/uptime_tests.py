@@ -17,7 +17,7 @@ from core.loops import in_thread
 from reliability.engine.prober import probe_once
 from reliability.models import Check, UptimeTest
 from reliability.selectors import configuration
-from reliability.services import answers
+from reliability.services import answers, news
 from reliability.services.probes import concurrency, open_session
 from reliability.services.results import store_samples
 
@@ -50,7 +50,9 @@ def request(*, actor: Actor, check_ids: Collection[int] | None = None) -> Uptime
     if not ids:
         message = "There is no check to run."
         raise InvalidInputError(message)
-    test = UptimeTest.objects.create(check_ids=ids, requested_by=actor.name[:200])
+    test = UptimeTest.objects.create(
+        check_ids=ids, requested_by=actor.name[:200], asked_by=actor.user_id
+    )
     record(actor=actor, action="uptimetest.requested", target=test, checks=len(ids))
     jobs.ring(test)
     return test
@@ -95,10 +97,10 @@ def perform(*, job_id: str) -> bool:
         found = asyncio.run(_run(configuration.targets(test.check_ids), lease))
     except DomainError as error:
         state = UptimeTest.State.FAILED
-        return jobs.finish(UptimeTest, lease, state, error_code=error.code, error=error.message)
+        return _finish(test, lease, state, error_code=error.code, error=error.message)
     except Exception:
-        jobs.finish(
-            UptimeTest,
+        _finish(
+            test,
             lease,
             UptimeTest.State.FAILED,
             error_code="internal",
@@ -106,10 +108,29 @@ def perform(*, job_id: str) -> bool:
         )
         raise
     if found is None:
-        return jobs.finish(UptimeTest, lease, UptimeTest.State.CANCELLED)
+        return _finish(test, lease, UptimeTest.State.CANCELLED)
     with transaction.atomic():
         told = _stored(found)
-        return jobs.finish(UptimeTest, lease, UptimeTest.State.DONE, results=told, progress=100)
+        return _finish(test, lease, UptimeTest.State.DONE, results=told, progress=100)
+
+
+def _finish(
+    test: UptimeTest,
+    lease: uuid.UUID,
+    state: UptimeTest.State,
+    **fields: Any,  # noqa: ANN401  # the job's own fields
+) -> bool:
+    """End the run, and tell the person who asked for it."""
+    ended = jobs.finish(UptimeTest, lease, state, **fields)
+    if ended and test.asked_by is not None:
+        done = state == UptimeTest.State.DONE
+        news.job_finished(
+            user_id=test.asked_by,
+            title="Uptime test done" if done else f"Uptime test {state.label.lower()}",
+            url=f"/admin/reliability/uptimetest/{test.pk}/change/",
+            ok=done and all(result["ok"] for result in fields.get("results", [])),
+        )
+    return ended
 
 
 def run_all(*, actor: Actor) -> list[dict[str, Any]]:

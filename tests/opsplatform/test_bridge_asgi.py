@@ -1,4 +1,4 @@
-"""The composed ASGI application: sockets refused, the server's life cycle followed."""
+"""The composed ASGI application: sockets of strangers refused, the server's life followed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ def converse(kind, *messages):
     async def send(message):
         answers.append(message)
 
-    asyncio.run(application({"type": kind, "path": "/ws/notifications"}, receive, send))
+    scope = {
+        "type": kind,
+        "path": "/ws/notifications",
+        "headers": [(b"host", b"elsewhere.example")],
+    }
+    asyncio.run(application(scope, receive, send))
     return answers
 
 
-def test_a_socket_is_closed_before_it_is_accepted():
-    assert converse("websocket", "websocket.connect") == [{"type": "websocket.close", "code": 1001}]
+def test_a_socket_under_another_name_is_closed_before_it_is_accepted():
+    assert converse("websocket", "websocket.connect") == [{"type": "websocket.close", "code": 4403}]
 
 
 def test_the_life_cycle_is_confirmed():

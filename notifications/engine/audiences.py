@@ -1,0 +1,44 @@
+"""Who may follow what: topics, the permissions they need, and the feeds behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+TOPICS: Final[dict[str, str]] = {
+    "alerts": "notifications.view_notification",
+    "incidents": "reliability.view_incident",
+    "services": "reliability.view_service",
+}
+"""Topics with entries that are kept and caught up."""
+
+METRICS: Final[dict[str, str]] = {"overview": "reliability.view_service"}
+"""Topics whose newest value alone counts; nothing of them is kept."""
+
+ASKED: Final = frozenset(TOPICS.values()) | frozenset(METRICS.values())
+"""Every permission that decides about a topic."""
+
+ALERTS: Final = "topic:alerts"
+INCIDENTS: Final = "topic:incidents"
+SERVICES: Final = "topic:services"
+
+
+def of_user(user_id: UUID) -> str:
+    """Return the audience that is one person."""
+    return f"user:{user_id}"
+
+
+def allowed_topics(granted: Collection[str]) -> frozenset[str]:
+    """Return the topics that these permissions open, those of metrics among them."""
+    return frozenset(topic for topic, needed in (TOPICS | METRICS).items() if needed in granted)
+
+
+def audiences_of(topics: Collection[str], user_id: UUID | None) -> frozenset[str]:
+    """Return the feeds behind topics; a person's own is always among them."""
+    found = {f"topic:{topic}" for topic in topics if topic in TOPICS}
+    if user_id is not None:
+        found.add(of_user(user_id))
+    return frozenset(found)

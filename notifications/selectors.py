@@ -1,0 +1,62 @@
+"""What the live feed holds, and how far people have read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from notifications.engine.frames import Entry
+from notifications.models import Feed, FeedEntry, ReadCursor
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from uuid import UUID
+
+PAGE: Final = 500
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The newest number of an audience, and the last that a person has read."""
+
+    seq: int
+    read: int
+
+
+def heads(audiences: Collection[str]) -> dict[str, int]:
+    """Return the newest number of each audience; one without entries is missing."""
+    found: dict[str, int] = {}
+    for some in _chunks(audiences):
+        rows = Feed.objects.filter(audience__in=some).order_by()
+        found |= dict(rows.values_list("audience", "last_seq"))
+    return found
+
+
+def entries(audience: str, after: int, limit: int = PAGE) -> list[Entry]:
+    """Return the next entries of an audience after a number, in order."""
+    rows = FeedEntry.objects.filter(audience=audience, seq__gt=after).order_by("seq")[:limit]
+    return [
+        Entry(audience, seq, kind, payload, at)
+        for seq, kind, payload, at in rows.values_list("seq", "kind", "payload", "created_at")
+    ]
+
+
+def positions(audiences: Collection[str], user_id: UUID | None) -> dict[str, Position]:
+    """Return where each audience is and how far the person has read; keys of scripts read all."""
+    newest = heads(audiences)
+    read: dict[str, int] = {}
+    if user_id is not None:
+        rows = ReadCursor.objects.filter(user=user_id, audience__in=audiences).order_by()
+        read = dict(rows.values_list("audience", "seq"))
+    return {
+        audience: Position(seq, min(read.get(audience, 0), seq) if user_id else seq)
+        for audience in sorted(audiences)
+        for seq in [newest.get(audience, 0)]
+    }
+
+
+def _chunks(names: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(names)
+    for start in range(0, len(ordered), _AT_ONCE):
+        yield ordered[start : start + _AT_ONCE]
