@@ -1,4 +1,4 @@
-"""Stand-ins for the loops that tell people."""
+"""Stand-ins for the loops that tell people, and retention of the live feed."""
 
 from typing import Final
 
@@ -20,5 +20,12 @@ PERIODIC_JOBS: Final = (
         cron="* * * * *",
         expires_seconds=60,
         why="Stands in for the daemon: sends messages.",
+    ),
+    PeriodicJob(
+        name="Notifications: trim the live feed",
+        task="notifications.trim_feeds",
+        cron="25 * * * *",
+        expires_seconds=1800,
+        why="Removes entries of the live feed after seven days.",
     ),
 )

@@ -10,6 +10,7 @@ from core.headers import api_headers
 from notifications.consumers import Consumer
 from notifications.services.livehub import live
 from observability.engine.client_address import client_address
+from observability.services.live import sample_overview
 from opsplatform.bridge.application import Bridge
 from opsplatform.bridge.body import BodyLimits
 from opsplatform.bridge.pool import Pool
@@ -24,6 +25,7 @@ bridge: Final = Bridge(
     limits=BodyLimits(settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
     security_headers=api_headers(https=settings.HTTPS),
 )
+live.sources["overview"] = sample_overview
 consumer: Final = Consumer(live)
 
 

@@ -1,11 +1,13 @@
 """Routes of messages and channels."""
 
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from notifications.api.feed import FeedView
 from notifications.api.views import ChannelViewSet, NotificationViewSet
 
 router = SimpleRouter()
 # Before the messages, whose detail route would otherwise be asked first.
 router.register("notifications/channels", ChannelViewSet, basename="channel")
 router.register("notifications", NotificationViewSet, basename="notification")
-urlpatterns = router.urls
+urlpatterns = [path("notifications/feed", FeedView.as_view(), name="feed"), *router.urls]

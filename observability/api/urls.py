@@ -1,12 +1,18 @@
-"""Routes of liveness and readiness."""
+"""Routes of liveness, readiness and statistics."""
 
 from typing import Final
 
 from django.urls import URLPattern, path
 
 from observability.api.views import LivenessView, ReadinessView
+from observability.api.websockets import WebSocketStatsView
 
 urlpatterns: Final[list[URLPattern]] = [
     path("healthz", LivenessView.as_view(), name="healthz"),
     path("readyz", ReadinessView.as_view(), name="readyz"),
+    path(
+        "api/observability/websocket/stats",
+        WebSocketStatsView.as_view(),
+        name="websocket-stats",
+    ),
 ]

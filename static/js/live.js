@@ -2,7 +2,7 @@
 // Tells the page by the events ops:event, ops:metrics, ops:state and ops:resync on the document,
 // and takes ops:read. docs/live.md describes the protocol.
 
-const { livePath, feedUrl } = document.body.dataset;
+const { livePath, feedUrl } = document.querySelector("[data-live-path]")?.dataset ?? {};
 const KEY = "ops.cursors";
 const POLL_AFTER = 5;
 const POLL_MS = 15000;
@@ -70,7 +70,15 @@ function send(frame) {
 
 function heard() {
   clearTimeout(silence);
-  silence = setTimeout(() => socket?.close(4408), heartbeat * 2.5);
+  silence = setTimeout(drop, heartbeat * 2.5);
+}
+
+// A dead network never confirms the end, so it is not waited for.
+function drop() {
+  if (!socket) return;
+  socket.onclose = socket.onmessage = null;
+  socket.close();
+  ended(4408);
 }
 
 // Where this person stands; audiences that this tab does not know begin here.
@@ -186,7 +194,7 @@ if (livePath && feedUrl) {
   document.addEventListener("ops:read", ({ detail: { audience, seq } }) =>
     send({ type: "read", audience, seq }));
   addEventListener("online", () => later(Math.random() * 1000));
-  addEventListener("offline", () => socket?.close());
+  addEventListener("offline", drop);
   // A page that comes back from the browser's memory has lost its socket.
   addEventListener("pageshow", ({ persisted }) => persisted && later(0));
   become("reconnecting", "starting");
