@@ -136,15 +136,16 @@ def _operation(schemas: Schemas, path: str, method: str, raw: dict[str, Any]) ->
 
 def _title(name: str, path: str) -> str:
     """Say what it does: the act where the path ends with one, else the verb and the noun."""
-    literal = [part for part in path.strip("/").split("/") if part != "api"]
-    if "{" not in literal[-1] and any("{" in part for part in literal[:-1]):
-        return literal[-1].replace("-", " ").capitalize()
-    ending = next(
-        (ending for ending in sorted(_VERBS, key=len, reverse=True) if name.endswith(f"_{ending}")),
-        "",
-    )
-    noun = " ".join(part.replace("-", " ") for part in literal if "{" not in part)
-    return f"{_VERBS.get(ending, 'Call')} {noun}"
+    parts = [part for part in path.strip("/").split("/") if part != "api"]
+    words = [part.replace("-", " ") for part in parts if "{" not in part]
+    if "{" not in parts[-1] and any("{" in part for part in parts[:-1]):
+        return words[-1].capitalize()
+    endings = sorted(_VERBS, key=len, reverse=True)
+    ending = next((ending for ending in endings if name.endswith(f"_{ending}")), "")
+    # The first noun is the heading that the operation stands under.
+    noun = " ".join(words[1:] or words)
+    is_one = "{" in parts[-1] or ending == "create"
+    return f"{_VERBS.get(ending, 'Call')} {noun.removesuffix('s') if is_one else noun}"
 
 
 def _content(schemas: Schemas, raw: dict[str, Any]) -> Content | None:

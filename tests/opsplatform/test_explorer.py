@@ -51,7 +51,9 @@ def test_operations_stand_under_their_noun_and_those_of_probes_last():
     ("name", "title"),
     [
         ("api_services_list", "List services"),
-        ("api_services_partial_update", "Change services"),
+        ("api_services_partial_update", "Change service"),
+        ("api_notifications_channels_create", "Create channel"),
+        ("api_ops_uptime_test_retrieve", "Read uptime test"),
         ("api_incidents_acknowledge_create", "Acknowledge"),
         ("api_notifications_channels_rotate_secret_create", "Rotate secret"),
         ("healthz_retrieve", "Read healthz"),

@@ -1,19 +1,14 @@
 """Whole platforms and the servers they talk to."""
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.support.platform import ROOT, Platform
+from tests.support.platform import Platform, collect_static
 from tests.support.receivers import Mail, Web
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _static_files():
-    """Collect the console's static files, as `make run` does."""
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
-    subprocess.run(collect, cwd=ROOT, check=True)
+    collect_static()
 
 
 @pytest.fixture

@@ -1,0 +1,106 @@
+"""One platform with something in it, one browser, and pages that may do nothing wrong."""
+
+import json
+
+import pytest
+
+from tests.support.browser import DESKTOP, Watch, choose_password, launched, sign_in
+from tests.support.platform import Platform, collect_static, wait_until
+from tests.support.receivers import Web
+
+KEY = "browser-test-dashboard-key-of-forty-characters"
+PASSWORD = "correct horse battery staple"
+_SEEDED = """
+from notifications.models import Notification
+from reliability.models import Incident, Sample
+print(Notification.objects.exclude(state="pending").exists() and Incident.objects.exists()
+      and Sample.objects.exists())
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files():
+    collect_static()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Return the browser."""
+    with launched() as browser:
+        if browser is None:
+            pytest.skip("Browser: NOT TESTED")
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def service():
+    """Return an HTTP service that the platform watches."""
+    web = Web()
+    yield web
+    web.stop()
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory, service):
+    """Return a running platform with one service up, one down, an incident and a message."""
+    hook = Web()
+    variables = {
+        "ROLES_JSON": json.dumps({KEY: "admin"}),
+        "MONITORING_ALERT_WEBHOOK": hook.url,
+        "OPS_OUTGOING_ALLOW": f"127.0.0.1:{hook.port}",
+        "OPS_RATE_LIMIT": "1000000",
+        "OPS_LOGIN_RATE_LIMIT": "1000",
+        "UPTIME_STRIKES": "1",
+    }
+    with Platform(tmp_path_factory.mktemp("platform") / "data", **variables) as running:
+        add = ("services", "add", "--interval", "10", "--timeout", "2", "--retry", "1", "--name")
+        running.manage(*add, "Shop", service.url)
+        running.manage(*add, "Warehouse", "http://127.0.0.1:1/")
+        wait_until(
+            lambda: "True" in running.manage("shell", "-v0", "-c", _SEEDED).stdout,
+            what="an incident and a message",
+        )
+        yield running
+    hook.stop()
+
+
+@pytest.fixture(scope="session")
+def signed_in(chromium, platform):
+    """Return the cookies of the first admin, who has chosen a password."""
+    context = chromium.new_context(base_url=platform.url)
+    page = context.new_page()
+    sign_in(page, "admin", platform.password)
+    choose_password(page, platform.password, PASSWORD)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def browse(chromium, platform, request):
+    """Return a function that opens a page; at the end no page may have done anything wrong."""
+    opened = []
+
+    def open_page(*, signed_in=True, width=DESKTOP, dark=False, url=platform.url, **options):
+        state = request.getfixturevalue("signed_in") if signed_in else None
+        context = chromium.new_context(
+            base_url=url,
+            storage_state=state,
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            **options,
+        )
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.watch = Watch(context, url)
+        opened.append((context, page.watch))
+        return page
+
+    yield open_page
+    faults = []
+    for context, watch in opened:
+        context.close()
+        faults += watch.unexpected()
+    if faults:
+        pytest.fail("\n".join(faults), pytrace=False)

@@ -1,0 +1,99 @@
+"""Every page of the console: accessible, within the policy, in both themes, on desk and phone."""
+
+import re
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from tests.support.browser import DESKTOP, PHONE, audit, layout, shoot
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+# What depends on the theme; everything else is the same in both.
+_COLOURS = ["color-contrast", "link-in-text-block"]
+
+
+def judge(page, name):
+    """Return what is wrong with a page in both themes and widths; keep a picture of each."""
+    faults = []
+    for width in (DESKTOP, PHONE):
+        page.set_viewport_size({"width": width, "height": 900})
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            found = audit(page, rules=_COLOURS if theme == "dark" else None)
+            if theme == "light":
+                found += layout(page)
+            faults += [f"{name} {width} {theme} {fault}" for fault in found]
+            shoot(page, f"{name}-{theme}-{width}")
+    return faults
+
+
+def visit(page, path, name, *, status=200):
+    """Open a page as a person would, and judge it."""
+    page.set_viewport_size({"width": DESKTOP, "height": 900})
+    answer = page.goto(path)
+    assert answer.status == status, path
+    return judge(page, name)
+
+
+def tell(faults):
+    """Fail with one fault a line."""
+    if faults:
+        pytest.fail("\n".join(faults), pytrace=False)
+
+
+def _first_row(page, model):
+    base = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    pattern = re.compile(rf"^{re.escape(base)}([^/?]+)/")
+    for link in page.locator(f"main a[href^='{base}'], #content a[href^='{base}']").all():
+        if (found := pattern.match(link.get_attribute("href"))) and found[1] != "add":
+            return f"{base}{found[1]}/"
+    return None
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_pages_of_a_model(browse, model):
+    page = browse()
+    label = model._meta.label_lower
+    base = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    faults = visit(page, base, f"{label}-list")
+    row = _first_row(page, model)
+    if page.locator(f"a[href^='{base}add/']").count():
+        faults += visit(page, f"{base}add/", f"{label}-add")
+    if row is not None:
+        faults += visit(page, f"{row}change/", f"{label}-change")
+        for part in ("delete", "history"):
+            page.goto(f"{row}change/")
+            if page.locator(f"#content a[href*='/{part}/']").count():
+                faults += visit(page, f"{row}{part}/", f"{label}-{part}")
+    tell(faults)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "status"),
+    [
+        ("/admin/", "home", 200),
+        ("/admin/reliability/", "app", 200),
+        ("/admin/password_change/", "password-change", 200),
+        ("/admin/password_change/done/", "password-changed", 200),
+        ("/admin/no/such/page/", "not-found", 404),
+        ("/api/docs/", "api", 200),
+        ("/api/docs/api_services_create/", "api-create", 200),
+        ("/api/docs/api_notifications_list/", "api-list", 200),
+    ],
+)
+def test_pages_of_the_site(browse, path, name, status):
+    tell(visit(browse(), path, name, status=status))
+
+
+def test_pages_for_nobody(browse):
+    page = browse(signed_in=False)
+    faults = visit(page, "/admin/login/", "login")
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_load_state()
+    faults += judge(page, "login-refused")
+    tell(faults)
