@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from django.contrib import admin, messages
-from django.urls import reverse
+from django.contrib import admin
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.timesince import timesince
+from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
-from core.components import badge
-from core.errors import DomainError
+from core.components import badge, when
+from reliability.admin.contexts import check_context
+from reliability.admin.display import last_answer, milliseconds, run_checks
 from reliability.admin.forms import CheckForm
+from reliability.admin.pages import PagedList, seen, show
 from reliability.models import Check
-from reliability.services import catalogue, uptime_tests
+from reliability.services import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from django import forms
     from django.db.models import QuerySet
     from django.http import HttpRequest
+    from django.urls import URLPattern
 
 _FIELDSETS: Final = (
     (
@@ -55,7 +59,7 @@ class CheckAdmin(SettingsAdmin[Check]):
     """Every check with what it says now."""
 
     form = CheckForm
-    list_display = ["title", "says", "since", "answer", "latency", "interval", "enabled"]
+    list_display = ["title", "says", "since", "answer", "latency", "asked", "interval"]
     list_filter = ["state__state", "enabled", "service__environment", "service__tier"]
     list_select_related = ["service", "state"]
     search_fields = ["name", "url", "service__name"]
@@ -92,6 +96,45 @@ class CheckAdmin(SettingsAdmin[Check]):
     def get_readonly_fields(self, request: HttpRequest, obj: Check | None = None) -> list[str]:
         return [*self.readonly_fields, "service", "shown_url"] if obj is not None else []
 
+    def get_changelist(self, request: HttpRequest, **_: object) -> type[PagedList]:
+        return PagedList
+
+    def get_urls(self) -> list[URLPattern]:
+        """Put the check's own page where Django would lead to its form."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path("<int:object_id>/", wrap(self.page), name="reliability_check_page"),
+            path(
+                "<int:object_id>/run/",
+                wrap(require_POST(self.run)),
+                name="reliability_check_run",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def page(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Show what a check says, and what it found."""
+        check = seen(self, request, object_id)
+        context = check_context(request, check, sees_urls=self._sees_urls(request))
+        title = str(check)
+        return show(self, request, "check/page.html", title=title, original=check, **context)
+
+    def run(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Run a check now."""
+        check = seen(self, request, object_id)
+        return run_checks(self, request, [check.pk])
+
+    def response_post_save_add(self, request: HttpRequest, obj: Check) -> HttpResponseRedirect:
+        """Go to the check that was added, where its first result appears."""
+        return self._to_page(obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Check) -> HttpResponseRedirect:
+        """Go back to the check, where its form was opened."""
+        return self._to_page(obj)
+
+    def _to_page(self, check: Check) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse("admin:reliability_check_page", args=[check.pk]))
+
     def has_run_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("reliability.run_uptimetest")
 
@@ -109,14 +152,11 @@ class CheckAdmin(SettingsAdmin[Check]):
 
     @admin.display(description="Since")
     def since(self, check: Check) -> str:
-        return f"{timesince(check.says.since, depth=1)} ago"
+        return when(check.says.since)
 
     @admin.display(description="Last answer")
     def answer(self, check: Check) -> str:
-        state = check.state
-        if state.last_at is None:
-            return "none yet"
-        return state.last_detail or f"HTTP {state.last_code}"
+        return last_answer(check)
 
     @admin.display(description="History")
     def history(self, check: Check) -> str:
@@ -132,23 +172,19 @@ class CheckAdmin(SettingsAdmin[Check]):
 
     @admin.display(description="Latency")
     def latency(self, check: Check) -> str:
-        return "" if check.state.last_ms is None else f"{check.state.last_ms:.0f} ms"
+        return format_html('<span class="numeric">{}</span>', milliseconds(check.state.last_ms))
+
+    @admin.display(description="Asked", ordering="state__last_at")
+    def asked(self, check: Check) -> str:
+        return when(check.state.last_at)
 
     @admin.display(description="Interval", ordering="interval_seconds")
     def interval(self, check: Check) -> str:
         return f"{check.interval_seconds} s"
 
     @admin.action(description="Run now (moves no strikes)", permissions=["run"])
-    def run_now(self, request: HttpRequest, queryset: QuerySet[Check]) -> None:
-        check_ids = list(queryset.values_list("pk", flat=True))
-        try:
-            test = uptime_tests.request(actor=actor_of(request), check_ids=check_ids)
-        except DomainError as error:
-            self.message_user(request, error.message, messages.ERROR)
-            return
-        page = reverse("admin:reliability_uptimetest_change", args=[test.pk])
-        told = format_html('Asked for. <a href="{}">Results</a> come within seconds.', page)
-        self.message_user(request, told, messages.SUCCESS)
+    def run_now(self, request: HttpRequest, queryset: QuerySet[Check]) -> HttpResponse:
+        return run_checks(self, request, list(queryset.values_list("pk", flat=True)))
 
     def save_service(
         self, request: HttpRequest, obj: Check, form: forms.ModelForm[Check], change: bool

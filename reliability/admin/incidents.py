@@ -2,68 +2,112 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseNotAllowed
+from django.urls import path, reverse
 from django.utils.html import format_html
-from django.utils.timesince import timesince
+from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
 from core.adminbase import RecordAdmin, ask_to_confirm
-from core.components import badge
+from core.components import badge, when
 from core.errors import DomainError
-from reliability.admin.display import answer_field
-from reliability.models import Incident, IncidentEvent
+from reliability.admin.contexts import incident_context, lasted
+from reliability.admin.display import BoundedPaginator
+from reliability.admin.pages import act, seen, show
+from reliability.models import Incident
 from reliability.services import incidents
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
     from django.template.response import TemplateResponse
-
-
-class TimelineInline(admin.TabularInline[IncidentEvent, Incident]):
-    """What happened, in order."""
-
-    model = IncidentEvent
-    fields = readonly_fields = ("at", "kind", "actor_name", "text")
-    extra = 0
-    can_delete = False
-    verbose_name_plural = "timeline"
-
-    def has_add_permission(self, request: HttpRequest, obj: Incident | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Incident | None = None) -> bool:
-        return False
+    from django.urls import URLPattern
 
 
 @admin.register(Incident)
 class IncidentAdmin(RecordAdmin[Incident]):
     """What was or is wrong, newest first."""
 
-    list_display = ["title", "status", "severity", "started_at", "lasted", "failure", "owner"]
-    list_filter = ["state", "severity", "service"]
+    list_display = ["title", "status", "weight", "began", "lasted", "detail", "owner"]
+    list_filter = ["state", "severity", "failure", "started_at"]
     list_select_related = ["owner"]
     search_fields = ["title", "detail"]
-    readonly_fields = ["status", "answered"]
-    inlines = [TimelineInline]
+    search_help_text = "Service, check or detail"
+    paginator = BoundedPaginator
     actions = ["acknowledge", "resolve"]
     empty_text = "No incident. One is opened when a check goes down, and closed when it is up."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        found = super().get_queryset(request)
+        found = super().get_queryset(request).prefetch_related("events")
         return found.select_related("owner", "check_of__service").defer("check_of__headers")
 
-    def get_fields(self, request: HttpRequest, obj: Incident | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
-        return (
-            "title",
-            ("status", "severity", "owner"),
-            ("service_name", "check_of"),
-            ("failure", "detail"),
-            ("started_at", "opened_at", "acknowledged_at", "resolved_at"),
-            *answer_field(request),
+    def get_urls(self) -> list[URLPattern]:
+        """Add what may be done about one incident."""
+        wrap = self.admin_site.admin_view
+        one = "<int:object_id>"
+        own = [
+            path(
+                f"{one}/acknowledge/",
+                wrap(require_POST(self.acknowledge_one)),
+                name="reliability_incident_acknowledge",
+            ),
+            path(f"{one}/resolve/", wrap(self.resolve_one), name="reliability_incident_resolve"),
+            path(
+                f"{one}/note/", wrap(require_POST(self.note_one)), name="reliability_incident_note"
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show what happened, and what may be done; nothing here is edited."""
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET"])
+        incident = seen(self, request, object_id)
+        context = incident_context(request, incident)
+        title = incident.title
+        return show(self, request, "incident/page.html", title=title, original=incident, **context)
+
+    def acknowledge_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Say that somebody takes care."""
+        if not self.has_acknowledge_permission(request):
+            raise PermissionDenied
+        work = partial(incidents.acknowledge, actor=actor_of(request), incident_id=object_id)
+        return act(self, request, _page(object_id), "You take care of it.", work)
+
+    def resolve_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Ask why an incident ends by hand, and end it."""
+        if not self.has_resolve_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            reason = request.POST.get("reason", "")
+            work = partial(
+                incidents.resolve, actor=actor_of(request), incident_id=object_id, reason=reason
+            )
+            return act(self, request, _page(object_id), "Resolved.", work)
+        incident = seen(self, request, object_id)
+        title = "Resolve this incident?"
+        return show(self, request, "incident/resolve.html", title=title, original=incident)
+
+    def note_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Add a note to the timeline."""
+        if not self.has_acknowledge_permission(request):
+            raise PermissionDenied
+        text = request.POST.get("text", "")
+        work = partial(
+            incidents.add_note, actor=actor_of(request), incident_id=object_id, text=text
         )
+        return act(self, request, _page(object_id), "Noted.", work)
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("reliability.acknowledge_incident")
@@ -75,13 +119,17 @@ class IncidentAdmin(RecordAdmin[Incident]):
     def status(self, incident: Incident) -> str:
         return badge(incident.state)
 
+    @admin.display(description="Severity", ordering="severity")
+    def weight(self, incident: Incident) -> str:
+        return badge(incident.severity)
+
+    @admin.display(description="Began", ordering="started_at")
+    def began(self, incident: Incident) -> str:
+        return when(incident.started_at)
+
     @admin.display(description="Lasted")
     def lasted(self, incident: Incident) -> str:
-        return timesince(incident.started_at, incident.resolved_at, depth=2)
-
-    @admin.display(description="What it answered")
-    def answered(self, incident: Incident) -> str:
-        return format_html("<pre>{}</pre>", incident.excerpt) if incident.excerpt else "-"
+        return format_html('<span class="numeric">{}</span>', lasted(incident))
 
     @admin.action(description="Acknowledge: I take care", permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[Incident]) -> None:
@@ -124,3 +172,7 @@ class IncidentAdmin(RecordAdmin[Incident]):
                 count += 1
         if count:
             self.message_user(request, f"{count} {done}.", messages.SUCCESS)
+
+
+def _page(incident_id: int) -> str:
+    return reverse("admin:reliability_incident_change", args=[incident_id])

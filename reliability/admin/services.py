@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
 from django.utils.html import format_html
+from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
 from core.components import badge
+from reliability.admin.contexts import service_context
+from reliability.admin.display import run_checks, small_bar, web_link
+from reliability.admin.filters import FoundFilter, WatchedFilter
 from reliability.admin.forms import CheckForm
+from reliability.admin.pages import PagedList, seen, show
 from reliability.models import Check, Service
-from reliability.selectors import states
+from reliability.selectors import bars, history, states
 from reliability.services import catalogue
 
 if TYPE_CHECKING:
@@ -22,6 +30,9 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.forms.models import BaseModelFormSet
     from django.http import HttpRequest
+    from django.urls import URLPattern
+
+    from reliability.engine.history import History
 
 
 _INLINE_FIELDS: Final = ["name", "interval_seconds", "timeout_seconds", "strikes_down", "enabled"]
@@ -52,12 +63,27 @@ class CheckInline(admin.StackedInline[Check, Service]):
         return super().get_queryset(request).select_related("service").defer("headers")
 
 
+class ServiceList(PagedList):
+    """The list of services; the history of those on the page comes by one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, and how its services stood in the last day."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        if not request.user.has_perm("reliability.view_statesegment"):
+            return
+        keys = [service.pk for service in self.result_list]
+        found = history.of_services(keys, window=timedelta(hours=24), buckets=48)
+        for service in self.result_list:
+            service.past = found[service.pk]
+
+
 @admin.register(Service)
 class ServiceAdmin(SettingsAdmin[Service]):
     """The catalogue."""
 
-    list_display = ["name", "state", "tier", "environment", "owner", "link"]
-    list_filter = ["environment", "tier"]
+    list_display = ["name", "state", "day", "available", "tier", "environment", "owner", "link"]
+    list_filter = [FoundFilter, WatchedFilter, "environment", "tier"]
     search_fields = ["name", "owner", "url"]
     search_help_text = "Name, owner or URL"
     fields = ["name", "url", ("tier", "environment"), "owner"]
@@ -69,15 +95,68 @@ class ServiceAdmin(SettingsAdmin[Service]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
         return states.services().order_by(*self.get_ordering(request) or ["name"])
 
+    def get_changelist(self, request: HttpRequest, **_: object) -> type[ServiceList]:
+        return ServiceList
+
+    def get_urls(self) -> list[URLPattern]:
+        """Put the service's own page where Django would lead to its form."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path("<int:object_id>/", wrap(self.page), name="reliability_service_page"),
+            path(
+                "<int:object_id>/run/",
+                wrap(require_POST(self.run)),
+                name="reliability_service_run",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def page(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Show how a service does, and how it did."""
+        service = seen(self, request, object_id)
+        return show(
+            self,
+            request,
+            "service/page.html",
+            title=service.name,
+            original=service,
+            **service_context(request, service),
+        )
+
+    def run(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Run the checks of a service now."""
+        service = seen(self, request, object_id)
+        return run_checks(self, request, [check.pk for check in service.checks.all()])
+
+    def response_post_save_add(self, request: HttpRequest, obj: Service) -> HttpResponseRedirect:
+        """Go to the service that was added, where its first result appears."""
+        return self._to_page(obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Service) -> HttpResponseRedirect:
+        """Go back to the service, where its form was opened."""
+        return self._to_page(obj)
+
+    def _to_page(self, service: Service) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse("admin:reliability_service_page", args=[service.pk]))
+
     @admin.display(description="State")
     def state(self, service: Service) -> str:
         return badge(states.worst_state(service))
 
+    @admin.display(description="Last 24 hours")
+    def day(self, service: Service) -> str:
+        return small_bar(getattr(service, "past", None))
+
+    @admin.display(description="Available")
+    def available(self, service: Service) -> str:
+        past: History | None = getattr(service, "past", None)
+        return format_html(
+            '<span class="numeric">{}</span>', bars.availability(past.total) if past else "-"
+        )
+
     @admin.display(description="URL", ordering="url")
     def link(self, service: Service) -> str:
-        if not service.url:
-            return ""
-        return format_html('<a href="{0}" rel="noopener noreferrer">{0}</a>', service.url)
+        return web_link(service.url)
 
     def save_service(
         self, request: HttpRequest, obj: Service, form: forms.ModelForm[Service], change: bool

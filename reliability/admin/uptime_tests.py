@@ -1,22 +1,86 @@
 """Runs that somebody asked for, in the console."""
 
-from django.contrib import admin
-from django.utils.html import format_html
+from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseNotAllowed
+from django.urls import path, reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+
+from accounts.actors import actor_of
 from core.adminbase import RecordAdmin
-from core.components import badge
+from core.components import badge, when
+from reliability.admin.contexts import test_context
+from reliability.admin.display import BoundedPaginator, run_checks
+from reliability.admin.pages import act, seen, show
 from reliability.models import UptimeTest
+from reliability.services import uptime_tests
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpRequest
+    from django.urls import URLPattern
 
 
 @admin.register(UptimeTest)
 class UptimeTestAdmin(RecordAdmin[UptimeTest]):
     """Runs that somebody asked for."""
 
-    list_display = ["created_at", "requested_by", "status", "outcome"]
+    list_display = ["asked", "requested_by", "status", "outcome", "ended"]
     list_filter = ["state"]
-    fields = [("created_at", "requested_by"), ("status", "finished_at"), "error", "found"]
-    readonly_fields = ["created_at", "requested_by", "status", "finished_at", "error", "found"]
+    paginator = BoundedPaginator
     empty_text = "No test yet. Choose checks in their list and run them now."
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add what may be done: begin a run of all checks, and end one early."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path("run/", wrap(require_POST(self.run)), name="reliability_uptimetest_run"),
+            path(
+                "<uuid:object_id>/cancel/",
+                wrap(require_POST(self.cancel)),
+                name="reliability_uptimetest_cancel",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show how far a run is, and what it found."""
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET"])
+        test = seen(self, request, object_id)
+        context = test_context(request, test)
+        return show(
+            self, request, "uptimetest/page.html", title="Uptime test", original=test, **context
+        )
+
+    def run(self, request: HttpRequest) -> HttpResponse:
+        """Run every check that is on."""
+        return run_checks(self, request, None)
+
+    def cancel(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """End a run before it is done."""
+        if not request.user.has_perm("reliability.run_uptimetest"):
+            raise PermissionDenied
+        page = reverse("admin:reliability_uptimetest_change", args=[object_id])
+        work = partial(uptime_tests.cancel, actor=actor_of(request), test_id=str(object_id))
+        return act(self, request, page, "Cancelled.", work)
+
+    @admin.display(description="Asked", ordering="created_at")
+    def asked(self, test: UptimeTest) -> str:
+        return when(test.created_at)
 
     @admin.display(description="State", ordering="state")
     def status(self, test: UptimeTest) -> str:
@@ -24,14 +88,9 @@ class UptimeTestAdmin(RecordAdmin[UptimeTest]):
 
     @admin.display(description="Outcome")
     def outcome(self, test: UptimeTest) -> str:
-        good = sum(1 for result in test.results if result["ok"])
-        return f"{good} of {len(test.check_ids)} good" if test.results else ""
+        told = f"{test.good:,} of {len(test.check_ids):,} good" if test.results else ""
+        return format_html('<span class="numeric">{}</span>', told)
 
-    @admin.display(description="Results")
-    def found(self, test: UptimeTest) -> str:
-        lines = (
-            f"{'ok  ' if result['ok'] else 'FAIL'}  {result['latency_ms']:8.1f} ms  "
-            f"{result['service']}: {result['name']}  {result['detail']}"
-            for result in test.results
-        )
-        return format_html("<pre>{}</pre>", "\n".join(lines)) if test.results else "-"
+    @admin.display(description="Ended", ordering="finished_at")
+    def ended(self, test: UptimeTest) -> str:
+        return when(test.finished_at)

@@ -168,6 +168,15 @@ def worst_of(lines: Sequence[Sequence[Stretch]]) -> tuple[Stretch, ...]:
     return tuple(merged)
 
 
+def clip(whole: Iterable[Stretch], start: int) -> tuple[Stretch, ...]:
+    """Return the part of a line from a later beginning on."""
+    return tuple(
+        Stretch(stretch.stood, max(stretch.start, start), stretch.end)
+        for stretch in whole
+        if stretch.end > start
+    )
+
+
 def history(whole: Sequence[Stretch], *, start: int, end: int, buckets: int) -> History:
     """Cut a line that covers the window into equal buckets and sum up what each holds."""
     edges = [start + (end - start) * number // buckets for number in range(buckets + 1)]

@@ -1,6 +1,6 @@
 """Uptime tests: checks run now because somebody asked."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 
@@ -22,4 +22,15 @@ class UptimeTest(Job):
         permissions = [("run_uptimetest", "Can run checks now")]
 
     def __str__(self) -> str:
-        return f"{len(self.check_ids)} checks for {self.requested_by}"
+        count = len(self.check_ids)
+        return f"{count} check{'' if count == 1 else 's'} for {self.requested_by}"
+
+    @property
+    def good(self) -> int:
+        """How many checks answered as they should."""
+        return len(self.results) - len(self.failures)
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """The results of the checks that did not."""
+        return [result for result in self.results if not result["ok"]]

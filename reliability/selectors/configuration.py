@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import Q
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from reliability.models import CheckState
 
 logger = logging.getLogger(__name__)
+
+_LOOKED_AT: Final = 100
 
 
 def versions() -> dict[int, int]:
@@ -103,3 +105,26 @@ def tracker_of(state: CheckState) -> Tracker:
         last_at=state.last_at,
         slow=state.slow,
     )
+
+
+def unreadable() -> int:
+    """Return how many of the checks that are on cannot be asked: their headers do not unseal.
+
+    Only some are looked at; where none of these opens, the key is gone, and all count.
+    """
+    sealed = Check.objects.filter(enabled=True).exclude(headers=None).order_by("pk")
+    try:
+        list(sealed.only("headers")[:_LOOKED_AT])
+    except KeyringError:
+        keys = list(sealed.values_list("pk", flat=True)[:_LOOKED_AT])
+        closed = sum(not _unseals(key) for key in keys)
+        return sealed.count() if closed == len(keys) else closed
+    return 0
+
+
+def _unseals(key: int) -> bool:
+    try:
+        Check.objects.only("headers").get(pk=key)
+    except KeyringError:
+        return False
+    return True

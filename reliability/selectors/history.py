@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Final
 from django.db.models import FilteredRelation, Q
 from django.utils import timezone
 
-from reliability.engine.history import History, Stood, Stretch, history, line, micros, worst_of
+from reliability.engine.history import (
+    History,
+    Stood,
+    Stretch,
+    clip,
+    history,
+    line,
+    micros,
+    worst_of,
+)
 from reliability.engine.strikes import Rules
 from reliability.models import Check
 from reliability.models.checks import PAUSED
@@ -25,6 +34,8 @@ WINDOWS: Final = {
     "90d": (timedelta(days=90), 90),
 }
 """How long each window is, and in how many buckets it is shown."""
+
+_LONGEST: Final = max(window for window, _ in WINDOWS.values())
 
 _COLUMNS: Final = (
     "service_id",
@@ -58,6 +69,21 @@ def of_services(
         key: history(worst_of(by_service.get(key, absent)), start=start, end=stop, buckets=buckets)
         for key in service_ids
     }
+
+
+def windows(*, service_id: int = 0, check_id: int = 0) -> dict[str, History]:
+    """Return the history of a service, or else of a check, over every window. One query."""
+    end = timezone.now()
+    wanted = Q(service=service_id) if service_id else Q(pk=check_id)
+    start, stop = micros(end - _LONGEST), micros(end)
+    whole = worst_of([whole for _, whole in _lines(wanted, end - _LONGEST, end)])
+    whole = whole or (Stretch(Stood.ABSENT, start, stop),)
+    found = {}
+    for name, (window, buckets) in WINDOWS.items():
+        begin = micros(end - window)
+        part = clip(whole, begin)
+        found[name] = history(part, start=begin, end=stop, buckets=buckets)
+    return found
 
 
 def of_checks(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.db.models import Prefetch
 
 from reliability.engine.strikes import State
 from reliability.models import Check, Service
+from reliability.models.checks import RETRY_SECONDS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.db.models import QuerySet
 
 WORST_FIRST: Final = (
@@ -37,3 +41,20 @@ def worst_state(service: Service) -> State:
     """Return the state of a service: that of its worst check that is on."""
     said = {check.says.state for check in service.checks.all() if check.enabled}
     return next((state for state in WORST_FIRST if state in said), State.UNKNOWN)
+
+
+def service_since(service: Service) -> datetime | None:
+    """Return since when the worst state of a service holds; None without a check that is on."""
+    worst = worst_state(service)
+    said = [check.says for check in service.checks.all() if check.enabled]
+    return min((says.since for says in said if says.state is worst), default=None)
+
+
+def next_probe(check: Check) -> datetime | None:
+    """Return when a check is to be asked next; None if it is off or was never asked."""
+    state = check.state
+    if not check.enabled or state.last_at is None:
+        return None
+    retry = check.retry_interval_seconds or min(check.interval_seconds, RETRY_SECONDS)
+    waits = state.state in {State.SUSPECT, State.RECOVERING}
+    return state.last_at + timedelta(seconds=retry if waits else check.interval_seconds)

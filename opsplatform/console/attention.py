@@ -1,0 +1,201 @@
+"""What needs a person: problems with their fixes, things to look at, and first steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import User
+from core.components import Tone
+from notifications.models import Channel, Event, Notification
+from observability.engine.findings import State
+from observability.health import readiness
+from reliability.models import PlatformCheck, Service
+from reliability.selectors import configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LATELY: Final = timedelta(days=7)
+_MOST_COUNTED: Final = 1000
+_FIXES: Final = {
+    "database": "See whether the database runs and DATABASE_URL is right; the log has the error.",
+    "migrations": "Run manage.py migrate, or start by manage.py up, which does.",
+    "disk": "Make room where OPS_DATA_DIR lies, or move it to a larger disk.",
+    "broker": "Jobs wait in the database until it is back. See REDIS_URL and the log.",
+    "worker": "Requested work waits. manage.py up starts a worker; alone it is manage.py worker.",
+    "daemon": "Nothing is checked and nobody is told. manage.py up starts it; alone it is "
+    "manage.py daemon.",
+    "beat": "Periodic jobs do not start. manage.py up starts it; alone it is manage.py beat.",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something is wrong; the text says how to mend it, and the link leads there."""
+
+    tone: Tone
+    title: str
+    text: str = ""
+    href: str = ""
+    action: str = ""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something to look at when there is time."""
+
+    tone: Tone
+    word: str
+    text: str
+    href: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One of the first things to do on a new platform."""
+
+    title: str
+    text: str
+    href: str
+    action: str
+    is_done: bool
+
+
+DRILL: Final = Problem(
+    Tone.INFO,
+    "This is a copy for a drill",
+    "It asks and sends nothing. What it shows is as old as the backup it came from.",
+)
+
+
+def health() -> list[Problem]:
+    """Return what readiness found wrong, each with its fix."""
+    return [
+        Problem(
+            Tone.BAD if finding.state is State.DOWN else Tone.WARN,
+            f"{name.capitalize()}: {finding.reason}",
+            _FIXES.get(name, ""),
+        )
+        for name, finding in readiness.check.current().findings.items()
+        if finding.state is not State.OK
+    ]
+
+
+def things(user: User) -> list[Thing]:
+    """Return what this person may see of what needs attention."""
+    found: list[Thing] = []
+    if user.has_perm("notifications.view_channel"):
+        found += _channels()
+    if user.has_perm("notifications.view_event"):
+        found += _unheard()
+    if user.has_perm("notifications.view_notification"):
+        found += _dead()
+    if user.has_perm("reliability.view_service"):
+        found += _unwatched()
+    if user.has_perm("reliability.view_check"):
+        found += _sealed()
+    return found
+
+
+def _channels() -> Iterator[Thing]:
+    page = reverse("admin:notifications_channel_changelist")
+    channels = list(Channel.objects.order_by("name"))
+    if not any(channel.enabled for channel in channels):
+        yield Thing(Tone.BAD, "nobody", "No channel is enabled: alerts reach nobody", page)
+    for channel in channels:
+        if channel.health in {Channel.Health.FAILING, Channel.Health.PAUSED}:
+            href = reverse("admin:notifications_channel_change", args=[channel.pk])
+            text = f"Channel {channel.name}: {channel.get_kind_display()}"
+            yield Thing(Tone.WARN, channel.health.value, text, href, channel.last_error)
+
+
+def _unheard() -> Iterator[Thing]:
+    lately = Event.objects.filter(
+        routing=Event.Routing.NO_CHANNEL, created_at__gt=timezone.now() - _LATELY
+    )
+    if count := lately.order_by("-id")[:_MOST_COUNTED].count():
+        page = reverse("admin:notifications_event_changelist") + "?routing__exact=no_channel"
+        text = f"{count:,} alert{_s(count)} of the last 7 days reached nobody"
+        yield Thing(Tone.WARN, "unheard", text, page)
+
+
+def _dead() -> Iterator[Thing]:
+    if count := Notification.objects.filter(state="dead")[:_MOST_COUNTED].count():
+        page = reverse("admin:notifications_notification_changelist") + "?state__exact=dead"
+        text = f"{count:,} message{_s(count)} could not be delivered"
+        yield Thing(Tone.WARN, "dead", text, page, "Send again, or cancel, once the channel works.")
+
+
+def _unwatched() -> Iterator[Thing]:
+    bare = Service.objects.exclude(checks__enabled=True)
+    if count := bare[:_MOST_COUNTED].count():
+        page = reverse("admin:reliability_service_changelist") + "?watched=no"
+        verb = "has" if count == 1 else "have"
+        text = f"{count:,} service{_s(count)} {verb} no check that is on"
+        yield Thing(Tone.UNKNOWN, "unwatched", text, page)
+
+
+def _sealed() -> Iterator[Thing]:
+    if count := configuration.unreadable():
+        page = reverse("admin:reliability_check_changelist")
+        text = f"The headers of {count:,} check{_s(count)} do not unseal: not watched"
+        yield Thing(Tone.BAD, "sealed", text, page, "Restore the keyring, or set them again.")
+
+
+def first_steps(user: User) -> list[Step]:
+    """Return what a new platform needs, as far as this person may do it."""
+    found: list[Step] = []
+    if user.has_perm("reliability.add_service"):
+        own = PlatformCheck.objects.exclude(check_made=None).values("check_made__service")
+        found.append(
+            Step(
+                "Add a service",
+                "With the URL of a check, it is watched within seconds.",
+                reverse("admin:reliability_service_add"),
+                "Add a service",
+                Service.objects.exclude(pk__in=own).exists(),
+            )
+        )
+    if user.has_perm("notifications.add_channel"):
+        heard = Channel.objects.filter(enabled=True)
+        found.append(
+            Step(
+                "Say who is told",
+                "A channel takes alerts to people: e-mail, or a signed webhook.",
+                reverse("admin:notifications_channel_add"),
+                "Add a channel",
+                heard.exists(),
+            )
+        )
+        found.append(
+            Step(
+                "Send a test",
+                "Before an alert does, see that the channel arrives.",
+                reverse("admin:notifications_channel_changelist"),
+                "Open channels",
+                heard.exclude(last_ok_at=None).exists(),
+            )
+        )
+    if user.has_perm("accounts.add_user"):
+        admins = User.objects.filter(Q(groups__name="admin") | Q(is_superuser=True), is_active=True)
+        found.append(
+            Step(
+                "Name a second admin",
+                "One person can be away, or locked out.",
+                reverse("admin:accounts_user_add"),
+                "Add a person",
+                admins.distinct()[:2].count() > 1,
+            )
+        )
+    return found
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
