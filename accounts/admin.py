@@ -30,6 +30,10 @@ admin.site.unregister(Group)
 class ConsoleLoginForm(AdminAuthenticationForm):
     """Signing in; a one-time password that has run out is refused."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
+
     def confirm_login_allowed(self, user: User) -> None:
         try:
             super().confirm_login_allowed(user)
@@ -54,6 +58,10 @@ class ConsolePasswordChangeForm(PasswordChangeForm):  # not generic at run time
     """Choosing a password of one's own, through the audited service."""
 
     required_css_class = "required"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
 
     def clean_new_password1(self) -> str:
         password: str = self.cleaned_data["new_password1"]

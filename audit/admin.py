@@ -9,13 +9,22 @@ from django.utils.html import format_html
 
 from audit.models import AuditRecord
 from core.adminbase import RecordAdmin
+from core.components import badge
 
 
 @admin.register(AuditRecord)
 class AuditRecordAdmin(RecordAdmin[AuditRecord]):
     """Who did what, when, from where, and was it allowed."""
 
-    list_display = ["at", "actor_name", "action", "target", "outcome", "address", "request_id"]
+    list_display = [
+        "at",
+        "actor_name",
+        "action",
+        "target",
+        "shown_outcome",
+        "address",
+        "request_id",
+    ]
     list_filter = ["outcome", "actor_kind", "at"]
     search_fields = ["action", "actor_name", "target_name", "target_id", "request_id"]
     search_help_text = "Action, actor, target or request id"
@@ -35,6 +44,10 @@ class AuditRecordAdmin(RecordAdmin[AuditRecord]):
     def target(self, row: AuditRecord) -> str:
         kind = row.target_type.rpartition(".")[2]
         return f"{kind} {row.target_name}".strip() or "-"
+
+    @admin.display(description="Outcome", ordering="outcome")
+    def shown_outcome(self, row: AuditRecord) -> str:
+        return badge(row.outcome)
 
     @admin.display(description="Details")
     def details(self, row: AuditRecord) -> str:

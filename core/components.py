@@ -33,9 +33,9 @@ class Tone(StrEnum):
 
 
 _WORDS: Final[dict[Tone, str]] = {
-    Tone.OK: "up ok good resolved done sent delivered working routed active passed live success",
+    Tone.OK: "up ok good resolved done sent delivered working routed allowed active passed",
     Tone.WARN: "degraded suspect recovering acknowledged warning retry paused late lost no_channel",
-    Tone.BAD: "down triggered critical failed failing firing dead refused error",
+    Tone.BAD: "down triggered critical failed failing firing dead refused denied error",
     Tone.INFO: "info pending queued running sending",
 }
 _TONES: Final = {word: tone for tone, words in _WORDS.items() for word in words.split()}

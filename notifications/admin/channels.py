@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin, ask_to_confirm, show_once
+from core.components import badge
 from core.errors import DomainError
 from notifications.admin.forms import FORMS, ChannelForm
 from notifications.models import Channel
@@ -75,7 +76,7 @@ class ChannelAdmin(SettingsAdmin[Channel]):
 
     @admin.display(description="Health")
     def health(self, channel: Channel) -> str:
-        return channel.health.label
+        return badge(channel.health, str(channel.health.label))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

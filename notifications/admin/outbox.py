@@ -12,6 +12,7 @@ from django.utils.html import format_html
 
 from accounts.actors import actor_of
 from core.adminbase import RecordAdmin, ask_to_confirm
+from core.components import badge
 from core.errors import DomainError
 from notifications.engine.targets import shown_address
 from notifications.models import DeliveryAttempt, Event, Notification
@@ -73,11 +74,9 @@ class NotificationAdmin(RecordAdmin[Notification]):
     list_display = [
         "created_at",
         "title",
-        "severity",
-        "state",
-        "reason",
-        "channel_name",
-        "shown_recipient",
+        "shown_severity",
+        "shown_state",
+        "receiver",
         "attempts",
         "last_error",
     ]
@@ -110,6 +109,18 @@ class NotificationAdmin(RecordAdmin[Notification]):
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("notifications.resend_notification")
+
+    @admin.display(description="Severity", ordering="severity")
+    def shown_severity(self, message: Notification) -> str:
+        return badge(message.severity)
+
+    @admin.display(description="State", ordering="state")
+    def shown_state(self, message: Notification) -> str:
+        return badge(message.state)
+
+    @admin.display(description="To", ordering="channel_name")
+    def receiver(self, message: Notification) -> str:
+        return " ".join(filter(None, [message.channel_name, shown_address(message.recipient)]))
 
     @admin.display(description="Recipient")
     def shown_recipient(self, message: Notification) -> str:
@@ -193,7 +204,7 @@ class EventAdmin(RecordAdmin[Event]):
 
     empty_text = "No alert yet. Alerts are raised when a check goes down or comes back."
 
-    list_display = ["created_at", "title", "severity", "status", "service", "routing"]
+    list_display = ["created_at", "title", "shown_severity", "shown_status", "service", "routing"]
     list_filter = ["severity", "status", "routing", "created_at"]
     search_fields = ["=dedup_key"]
     search_help_text = "The whole deduplication key"
@@ -209,3 +220,11 @@ class EventAdmin(RecordAdmin[Event]):
         ("raised_by", "created_at"),
         ("routing", "routed_at", "suppressed_by"),
     ]
+
+    @admin.display(description="Severity", ordering="severity")
+    def shown_severity(self, event: Event) -> str:
+        return badge(event.severity)
+
+    @admin.display(description="Status", ordering="status")
+    def shown_status(self, event: Event) -> str:
+        return badge(event.status)

@@ -90,7 +90,15 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
             Page("Channels", "notifications.channel"),
         ),
     ),
-    ("Operate", (Page("Schedule", "django_celery_beat.periodictask"),)),
+    (
+        "Operate",
+        (
+            Page("Schedule", "django_celery_beat.periodictask"),
+            Page("Crontabs", "django_celery_beat.crontabschedule"),
+            Page("Intervals", "django_celery_beat.intervalschedule"),
+            Page("Fixed times", "django_celery_beat.clockedschedule"),
+        ),
+    ),
     (
         "System",
         (
@@ -117,6 +125,13 @@ def groups(request: HttpRequest, app_list: Iterable[dict[str, Any]]) -> list[Gro
         shown.append(Group(title, items))
     shown[-1].items.extend(Item(title, href) for title, href in lists.values())
     return _marked([group for group in shown if group.items], request.path)
+
+
+def here(shown: Iterable[Group]) -> tuple[str, Item] | None:
+    """Return the item that this page belongs to, with the title of its group."""
+    return next(
+        ((group.title, item) for group in shown for item in group.items if item.is_current), None
+    )
 
 
 def _item(page: Page, lists: dict[str, tuple[str, str]]) -> Item | None:

@@ -47,14 +47,14 @@ class ConsoleSite(AdminSite):
             request.user, "must_change_password", False
         )
         theme = request.COOKIES.get(THEME_COOKIE, "")
+        shown = navigation.groups(request, context["available_apps"]) if may_move else []
         return {
             **context,
             "environment": settings.OPS_ENVIRONMENT,
             "color_scheme": _SCHEMES.get(theme, "light dark"),
             "may_move": may_move,
-            "navigation": (
-                navigation.groups(request, context["available_apps"]) if may_move else []
-            ),
+            "navigation": shown,
+            "here": navigation.here(shown),
             **(_live() if may_move else {}),
         }
 

@@ -21,7 +21,7 @@ const told = (moment) => {
   return local.format(moment);
 };
 const showTimes = (root = document) => {
-  for (const cell of all("td, th[scope=row], .readonly, dd", root)) {
+  for (const cell of all("td, th, .readonly, dd", root)) {
     const found = !cell.children.length && cell.textContent.match(UTC_TEXT);
     if (found) cell.replaceChildren(make("time", { dateTime: new Date(found[1]).toISOString() }, found[1]));
     else if (cell.firstElementChild?.matches("a:only-child") && UTC_TEXT.test(cell.textContent)) {
@@ -157,36 +157,54 @@ document.addEventListener("ops:state", ({ detail }) => {
   one("span", live).textContent = STATES[detail.state] ?? detail.state;
 });
 const bell = one("#bell");
+const ALERTS = "topic:alerts";
 const TONES = { critical: "error", warning: "warning", info: "info" };
-let unread = 0;
-let lastSeq = 0;
+const at = { seq: 0, read: 0, shown: 0 };
 const showUnread = () => {
+  const unread = Math.max(0, at.seq - at.read);
   const count = one(".count", bell);
   count.hidden = !unread;
   count.textContent = unread > 99 ? "99+" : unread;
   one("summary", bell).ariaLabel = unread ? `Alerts, ${unread} unread` : "Alerts";
 };
 const linked = ({ title, url }) => (url?.startsWith("/") ? make("a", { href: url }, title) : make("span", {}, title));
-document.addEventListener("ops:event", ({ detail: { audience, seq, kind, data, at } }) => {
-  if (kind === "job.finished") toast(linked(data), data.ok ? "success" : "error");
-  if (kind !== "alert" || !bell) return;
+const list = ({ seq, kind, data, at: moment }) => {
+  if (kind !== "alert" || seq <= at.shown) return;
+  at.shown = seq;
   const item = linked(data);
-  item.append(make("time", { dateTime: at }, at));
+  item.append(make("time", { dateTime: moment }, moment));
   one(".alerts", bell).prepend(make("li", {}, item));
   one("[data-none]", bell).hidden = true;
   while (one(".alerts", bell).children.length > 20) one(".alerts", bell).lastChild.remove();
-  lastSeq = Math.max(lastSeq, seq);
-  bell.dataset.audience = audience;
-  if (bell.open) document.dispatchEvent(new CustomEvent("ops:read", { detail: { audience, seq } }));
-  else unread += 1;
+};
+const read = () => {
+  if (!bell.open || at.read >= at.seq) return;
+  at.read = at.seq;
   showUnread();
-  if (Date.now() - new Date(at) < 60000) toast(linked(data), data.status === "resolved" ? "success" : TONES[data.severity], 12);
+  document.dispatchEvent(new CustomEvent("ops:read", { detail: { audience: ALERTS, seq: at.seq } }));
+};
+document.addEventListener("ops:hello", ({ detail }) => {
+  const position = bell && detail.audiences[ALERTS];
+  if (position) { Object.assign(at, position); showUnread(); }
 });
-bell?.addEventListener("toggle", () => {
-  if (!bell.open || !unread) return;
-  unread = 0;
+document.addEventListener("ops:event", ({ detail }) => {
+  const { audience, seq, kind, data } = detail;
+  if (kind === "job.finished") toast(linked(data), data.ok ? "success" : "error", 12);
+  if (audience !== ALERTS || !bell) return;
+  at.seq = Math.max(at.seq, seq);
+  if (bell.dataset.filled) list(detail);
   showUnread();
-  document.dispatchEvent(new CustomEvent("ops:read", { detail: { audience: bell.dataset.audience, seq: lastSeq } }));
+  read();
+  if (Date.now() - new Date(detail.at) < 60000) toast(linked(data), data.status === "resolved" ? "success" : TONES[data.severity], 12);
+});
+bell?.addEventListener("toggle", async () => {
+  if (!bell.open) return;
+  if (!bell.dataset.filled && live) {
+    bell.dataset.filled = "yes";
+    const answer = await fetch(`${live.dataset.feedUrl}?audience=${ALERTS}&after=${Math.max(0, at.seq - 10)}`);
+    if (answer.ok) (await answer.json()).entries?.forEach(list);
+  }
+  read();
 });
 
 // The palette is loaded when somebody first asks for it.
@@ -203,6 +221,10 @@ if (!opener) sessionStorage.removeItem("recent");
 // What arrives later is treated as what was there: times, copy buttons.
 const prepare = () => {
   showTimes();
+  for (const box of all(".select2-container [role=combobox]:not([aria-label]), .select2-container [role=textbox]:not([aria-label])")) {
+    const select = box.closest(".select2-container").previousElementSibling;
+    box.ariaLabel = one(`label[for="${select?.id}"]`)?.textContent ?? "Choice";
+  }
   if (navigator.clipboard) all("[data-copy][hidden]").forEach((button) => { button.hidden = false; });
 };
 prepare();
