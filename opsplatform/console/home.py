@@ -12,7 +12,7 @@ from core.components import Tone
 from core.drill import is_drill
 from notifications.models import Notification
 from opsplatform.console import attention
-from opsplatform.console.attention import Problem
+from opsplatform.console.attention import Problem, Step
 from reliability.engine.strikes import State
 from reliability.models import Incident, UptimeTest
 from reliability.selectors import bars, history, incidents, latency
@@ -54,6 +54,7 @@ class ServiceRow:
     href: str
     bar: StatusBar
     availability: str
+    age: str
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
@@ -93,10 +94,16 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "problems": sorted(problems, key=lambda problem: problem.tone is not Tone.BAD),
         "cards": cards,
         "attention": attention.things(user) if cards else None,
-        "steps": steps if any(not step.is_done for step in steps) else [],
+        # Without a service of its own the platform is empty: then the steps are the page.
+        "first_steps": steps if steps and not steps[0].is_done else [],
+        "next_steps": steps if steps and steps[0].is_done and not _all_done(steps) else [],
         "roles": ", ".join(user.groups.order_by("name").values_list("name", flat=True)),
         "sees_nothing": not cards,
     }
+
+
+def _all_done(steps: list[Step]) -> bool:
+    return all(step.is_done for step in steps)
 
 
 def _services(found: Overview) -> dict[str, Any]:
@@ -108,6 +115,7 @@ def _services(found: Overview) -> dict[str, Any]:
             href=reverse("admin:reliability_service_page", args=[service.pk]),
             bar=bars.bar_of(lines[service.pk], "24h"),
             availability=bars.availability(lines[service.pk].total),
+            age=bars.age(service.since) if service.since else "",
         )
         for service in found.worst
     ]

@@ -13,7 +13,7 @@ from reliability.admin.display import last_answer, milliseconds, web_link
 from reliability.admin.pages import history_of
 from reliability.models import Check, Incident, IncidentEvent, Sample, Service, UptimeTest
 from reliability.selectors import history, states
-from reliability.selectors.bars import span
+from reliability.selectors.bars import age, span
 from reliability.selectors.incidents import SEE_ANSWERS
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _checks(checks: list[Check]) -> Table:
         columns=[
             Column("State"),
             Column("Check"),
-            Column("Since"),
+            Column("For", numeric=True),
             Column("Last answer"),
             Column("Latency", numeric=True),
             Column("Asked"),
@@ -192,7 +192,9 @@ def _check_row(check: Check) -> list[object]:
     return [
         badge(said.state.value if check.enabled else "off"),
         format_html('<a href="{}">{}</a>', page, check.label),
-        when(said.since),
+        format_html(
+            '<span title="{} UTC">{}</span>', f"{said.since:%Y-%m-%d %H:%M:%S}", age(said.since)
+        ),
         last_answer(check),
         milliseconds(check.state.last_ms),
         when(check.state.last_at),

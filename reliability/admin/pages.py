@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from reliability.engine.history import History
 
 M = TypeVar("M", bound="Model")
+
+_NEARLY_ALL: Final = 0.995
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _context(found: History) -> str:
     if total.worst in {Stood.ABSENT, Stood.PAUSED}:
         return "not watched"
     parts = [f"{bars.span(total.down)} down"] if total.down else []
-    if total.unknown and total.coverage is not None:
+    if total.coverage is not None and total.coverage < _NEARLY_ALL:
         parts.append(f"{bars.percent(total.coverage)} known")
     return ", ".join(parts) or "no outage"
 

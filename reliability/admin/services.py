@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin
 from django.http import HttpResponse, HttpResponseRedirect
@@ -15,7 +15,7 @@ from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
 from core.components import badge
 from reliability.admin.contexts import service_context
-from reliability.admin.display import run_checks, small_bar, web_link
+from reliability.admin.display import run_checks, small_bar
 from reliability.admin.filters import FoundFilter, WatchedFilter
 from reliability.admin.forms import CheckForm
 from reliability.admin.pages import PagedList, seen, show
@@ -82,7 +82,7 @@ class ServiceList(PagedList):
 class ServiceAdmin(SettingsAdmin[Service]):
     """The catalogue."""
 
-    list_display = ["name", "state", "day", "available", "tier", "environment", "owner", "link"]
+    list_display = ["name", "state", "day", "available", "rank", "environment", "owner"]
     list_filter = [FoundFilter, WatchedFilter, "environment", "tier"]
     search_fields = ["name", "owner", "url"]
     search_help_text = "Name, owner or URL"
@@ -91,6 +91,9 @@ class ServiceAdmin(SettingsAdmin[Service]):
     empty_text = (
         "No service yet. Add one with the URL of a check, and it is watched within seconds."
     )
+
+    class Media:
+        css: ClassVar = {"all": ["css/chart.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
         return states.services().order_by(*self.get_ordering(request) or ["name"])
@@ -154,9 +157,9 @@ class ServiceAdmin(SettingsAdmin[Service]):
             '<span class="numeric">{}</span>', bars.availability(past.total) if past else "-"
         )
 
-    @admin.display(description="URL", ordering="url")
-    def link(self, service: Service) -> str:
-        return web_link(service.url)
+    @admin.display(description="Tier", ordering="tier")
+    def rank(self, service: Service) -> str:
+        return service.get_tier_display().partition(":")[0]
 
     def save_service(
         self, request: HttpRequest, obj: Service, form: forms.ModelForm[Service], change: bool

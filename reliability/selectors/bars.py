@@ -6,10 +6,14 @@ import itertools
 from math import floor
 from typing import TYPE_CHECKING, Final
 
+from django.utils import timezone
+
 from core.charts import Bar, Shade, StatusBar
-from reliability.engine.history import Stood, moment
+from reliability.engine.history import Stood, micros, moment
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from reliability.engine.history import Bucket, History, Shares
 
 _SHADES: Final = {
@@ -70,15 +74,21 @@ def summary(total: Shares) -> str:
     return ", ".join(parts)
 
 
-def span(micros: int) -> str:
+def span(length: int) -> str:
     """Return a duration in its two largest units."""
-    seconds = max(round(micros / _SECOND), 1 if micros else 0)
+    seconds = max(round(length / _SECOND), 1 if length > 0 else 0)
     units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
     for (name, size), (smaller, part) in itertools.pairwise(units):
         if seconds >= size:
             rest = seconds % size // part
             return f"{seconds // size} {name}" + (f" {rest} {smaller}" if rest else "")
     return f"{seconds} s"
+
+
+def age(since: datetime) -> str:
+    """Return for how long something holds, in its largest unit."""
+    held = span(micros(timezone.now()) - micros(since))
+    return " ".join(held.split(" ")[:2])
 
 
 def _told(bucket: Bucket) -> str:

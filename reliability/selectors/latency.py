@@ -26,7 +26,7 @@ RANGES: Final = {
 """How long each range is, and how many seconds a point of it stands for at least."""
 
 _STEPS: Final = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
-_READ_ALL: Final = 20_000
+_READ_ALL: Final = 50_000
 _PICKED: Final = 6_000
 _NOW: Final = timedelta(minutes=5)
 # A queue of results may be stored minutes after they were found, and retries come in between.
@@ -104,7 +104,7 @@ def of_check_around(check_id: int, start: datetime, end: datetime) -> Series:
 def overall(wanted: str, *, now: datetime | None = None) -> Series:
     """Return the latencies over all checks that are on.
 
-    Up to 20,000 results are all read. Of more, a sample of 6,000 is read, evenly spread over
+    Up to 50,000 results are all read. Of more, a sample of 6,000 is read, evenly spread over
     time: ids rise with it, so that no index on the time has to be kept.
     """
     end = now or timezone.now()

@@ -1,6 +1,8 @@
 // Draws the curves of a page: data by JSON, colours from the page's own variables, gaps where
 // nobody knows. The address keeps the chosen range; live events and a minute's tick read anew.
-const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
+const exact = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
+const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+const number = (value) => (Math.abs(value) < 20 ? exact : whole).format(value);
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const when = (at) => `${day.format(at * 1000)}, ${clock.format(at * 1000)}`;
@@ -23,7 +25,7 @@ class Chart {
   }
 
   value(value) {
-    return value == null ? "no data" : `${number.format(value)} ${this.unit}`;
+    return value == null ? "no data" : `${number(value)} ${this.unit}`;
   }
 
   async load() {
@@ -66,8 +68,10 @@ class Chart {
     const colour = (name) => resolved(this.read, name);
     const start = Date.parse(this.data.start) / 1000, end = Date.parse(this.data.end) / 1000;
     const limit = Number(this.figure.dataset.threshold) || 0;
-    const known = this.series.flatMap(({ key }) => this.data[key]);
-    const top = third(Math.max(1, limit * 1.05, ...known.map((value) => value ?? 0)) / 3);
+    const most = Math.max(1, ...this.series.flatMap(({ key }) => this.data[key]).map((value) => value ?? 0));
+    // A limit far above would press the curves flat; the words below name it all the same.
+    const drawn = limit <= 2.5 * most ? limit : 0;
+    const top = third(Math.max(most, drawn * 1.05) / 3);
     const axis = { stroke: colour("quiet"), font: `11px ${getComputedStyle(this.read).fontFamily}`, ticks: { show: false } };
     this.drawing = new uPlot({
       width,
@@ -80,7 +84,7 @@ class Chart {
         {
           ...axis, size: 52, gap: 8, splits: () => [0, top, top * 2, top * 3],
           grid: { stroke: colour("hairline"), width: 1 },
-          values: (_, splits) => splits.map((value) => number.format(value)),
+          values: (_, splits) => splits.map((value) => number(value)),
         },
       ],
       series: [{}, ...this.series.map(({ label }, index) => ({
@@ -93,7 +97,7 @@ class Chart {
       hooks: {
         setCursor: [(drawing) => this.at(drawing.cursor.idx)],
         draw: [(drawing) => {
-          line(drawing, limit, colour("warn"));
+          line(drawing, drawn, colour("warn"));
           failures(drawing, this.data.failed, colour("bad"));
         }],
       },
@@ -121,7 +125,7 @@ class Chart {
     }
     const limit = figure.dataset.threshold;
     this.read.replaceChildren(
-      ...series.map(({ label }, number) => mark(label, `key series-${number + 1}`)),
+      ...series.map(({ label }, index) => mark(label, `key series-${index + 1}`)),
       ...(limit ? [mark(`${figure.dataset.thresholdLabel} ${this.value(+limit)}`, "key limit")] : []),
       ...(data?.failed?.some(Boolean) ? [mark("Failed", "key failed")] : []),
     );
