@@ -87,6 +87,9 @@ class RecordAdmin(ConsoleAdmin[M]):
 class SettingsAdmin(ConsoleAdmin[M]):
     """Edits rows through audited services; a broken rule is shown beside its field."""
 
+    asks_for_name: ClassVar[bool] = False
+    """Whether deleting one wants its name typed: for what takes more along than can be seen."""
+
     def save_service(
         self, request: HttpRequest, obj: M, form: ModelForm[M], change: bool
     ) -> None:  # Django's order
@@ -132,9 +135,14 @@ class SettingsAdmin(ConsoleAdmin[M]):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        obj = self.get_object(request, object_id) if self.asks_for_name else None
+        name = str(obj) if obj is not None else ""
+        if name and request.method == "POST" and request.POST.get("typed_name") != name:
+            self.message_user(request, "The name was not typed as it stands.", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        context = {"typed_name": name, **(extra_context or {})}
         return self._guarded(
-            request,
-            lambda: super(SettingsAdmin, self).delete_view(request, object_id, extra_context),
+            request, lambda: super(SettingsAdmin, self).delete_view(request, object_id, context)
         )
 
     def _guarded(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError
@@ -48,5 +49,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def _answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
     if request.path.startswith("/api/") or not request.accepts("text/html"):
         return plain_problem(status, detail)
-    context = {"status": status, "detail": detail, "request_id": tracing.current().request_id}
+    context = {
+        "status": status,
+        "title": HTTPStatus(status).phrase,
+        "detail": detail,
+        "request_id": tracing.current().request_id,
+    }
     return render(request, "error.html", context, status=status)

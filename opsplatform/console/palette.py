@@ -78,16 +78,13 @@ KINDS: Final[Sequence[Kind]] = (
 
 def answer(request: HttpRequest, groups: Iterable[Group]) -> HttpResponse:
     """Return up to PER_KIND results of each kind; a beginning comes before a part."""
-    # A NUL cannot be compared by PostgreSQL, and no name holds one.
-    query = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_QUERY]
+    query = request.GET.get("q", "").strip()[:LONGEST_QUERY]
     results = [
         *_pages(query, groups),
         *_commands(query, request),
         *(found for kind in KINDS if query for found in _objects(query, kind, request)),
     ]
-    response = JsonResponse({"query": query, "results": _ranked(query, results)})
-    response["Cache-Control"] = "no-store"
-    return response
+    return JsonResponse({"query": query, "results": _ranked(query, results)})
 
 
 def _pages(query: str, groups: Iterable[Group]) -> list[dict[str, str]]:
