@@ -84,6 +84,8 @@ class AuditedPeriodicTaskAdmin(AuditedAdmin[PeriodicTask], PeriodicTaskAdmin):  
     """The schedule: switches and timing on the record."""
 
     actions = ()
+    list_display = ("name", "enabled", "scheduler", "last_run_at")
+    list_filter = ("enabled",)
 
 
 class AuditedCrontabScheduleAdmin(AuditedAdmin[CrontabSchedule], CrontabScheduleAdmin):  # type: ignore[misc]  # untyped package
