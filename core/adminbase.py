@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -46,6 +47,21 @@ class ConsoleAdmin(admin.ModelAdmin[M]):
     formfield_overrides: ClassVar[Any] = {
         models.DateTimeField: {"form_class": UtcDateTimeField, "widget": UtcDateTimeField.widget}
     }
+
+    @property
+    def media(self) -> forms.Media:
+        """Load what forms need; most of Django's list serves slugs made up from titles."""
+        if self.prepopulated_fields:
+            return super().media
+        jquery = "jquery.js" if settings.DEBUG else "jquery.min.js"
+        return forms.Media(
+            js=[
+                f"admin/js/vendor/jquery/{jquery}",
+                "admin/js/jquery.init.js",
+                "admin/js/core.js",
+                "admin/js/admin/RelatedObjectLookups.js",
+            ]
+        )
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -225,6 +225,9 @@ const prepare = () => {
     const select = box.closest(".select2-container").previousElementSibling;
     box.ariaLabel = one(`label[for="${select?.id}"]`)?.textContent ?? "Choice";
   }
+  for (const wide of all(".results:not([tabindex]), .tabular fieldset")) {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+  }
   if (navigator.clipboard) all("[data-copy][hidden]").forEach((button) => { button.hidden = false; });
 };
 prepare();
