@@ -7,15 +7,20 @@ DEV_STAMP := $(VENV)/.stamp-dev-$(shell cksum requirements-dev.txt | cut -d' ' -
 MANAGE := $(BIN)/python manage.py
 STATIC := static-root/.stamp-$(shell cat requirements.txt $$(find static -type f | sort) | cksum | cut -d' ' -f1)
 
-.PHONY: run test check bench faults smoke uptime docs schema requirements format clean
+.PHONY: run test browser check bench faults smoke uptime docs schema requirements format clean
 
 run: $(RUN_STAMP) $(STATIC)  ## start the platform
 	@exec $(MANAGE) up --with-parent
 
-test: $(DEV_STAMP)  ## all tests, on SQLite and on PostgreSQL with Redis
+test: $(DEV_STAMP)  ## all tests, on SQLite, on PostgreSQL with Redis, and in a browser
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -q --profile=embedded --cov --cov-report= --cov-fail-under=0
 	$(BIN)/python -m pytest -q --profile=server --cov --cov-append
+	@$(MAKE) -s browser
+
+browser: $(DEV_STAMP)  ## the console in a real Chromium, which root gets from the distribution
+	@$(BIN)/python -m opsplatform.testing.chromium --install; \
+	  case $$? in 0) exec $(BIN)/python -m pytest -q -m browser tests/browser;; 3) ;; *) exit 1;; esac
 
 check: $(DEV_STAMP)  ## format, lint, types, contracts, migrations, docs
 	$(BIN)/ruff format --check .
@@ -55,7 +60,7 @@ requirements: $(DEV_STAMP)  ## pin what requirements*.in ask for, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make requirements" -o requirements-dev.txt requirements-dev.in
 
 clean:
-	rm -rf $(VENV) static-root .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf $(VENV) static-root test-results .mypy_cache .ruff_cache .pytest_cache .coverage*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

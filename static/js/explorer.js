@@ -97,6 +97,7 @@ if (form) {
   };
 
   form.hidden = false;
+  document.querySelector("[data-api-plain]").hidden = true;
   form.addEventListener("input", describe);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

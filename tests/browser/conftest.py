@@ -10,12 +10,25 @@ from tests.support.receivers import Web
 
 KEY = "browser-test-dashboard-key-of-forty-characters"
 PASSWORD = "correct horse battery staple"
-_SEEDED = """
-from notifications.models import Notification
-from reliability.models import Incident, Sample
-print(Notification.objects.exclude(state="pending").exists() and Incident.objects.exists()
-      and Sample.objects.exists())
-"""
+
+
+def watch(platform, name, url):
+    """Let the platform watch a service, often."""
+    status, made = platform.ask("POST", "/api/services/", {"name": name}, key=KEY)
+    assert status == 201, made
+    check = {
+        "service": made["id"],
+        "url": url,
+        "interval_seconds": 10,
+        "timeout_seconds": 2,
+        "retry_interval_seconds": 1,
+    }
+    status, made = platform.ask("POST", "/api/checks/", check, key=KEY)
+    assert status == 201, made
+
+
+def _rows(platform, path):
+    return platform.ask("GET", path, key=KEY)[1]["results"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,11 +66,14 @@ def platform(tmp_path_factory, service):
         "UPTIME_STRIKES": "1",
     }
     with Platform(tmp_path_factory.mktemp("platform") / "data", **variables) as running:
-        add = ("services", "add", "--interval", "10", "--timeout", "2", "--retry", "1", "--name")
-        running.manage(*add, "Shop", service.url)
-        running.manage(*add, "Warehouse", "http://127.0.0.1:1/")
+        watch(running, "Shop", service.url)
+        watch(running, "Warehouse", "http://127.0.0.1:1/")
+        assert running.ask("POST", "/api/ops/uptime/test", {}, key=KEY)[0] in {200, 202}
         wait_until(
-            lambda: "True" in running.manage("shell", "-v0", "-c", _SEEDED).stdout,
+            lambda: (
+                _rows(running, "/api/incidents/")
+                and {row["state"] for row in _rows(running, "/api/notifications/")} == {"sent"}
+            ),
             what="an incident and a message",
         )
         yield running

@@ -6,7 +6,17 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from tests.support.browser import DESKTOP, PHONE, audit, layout, shoot
+from tests.browser.conftest import PASSWORD
+from tests.support.browser import (
+    DESKTOP,
+    PHONE,
+    audit,
+    choose_password,
+    layout,
+    shoot,
+    sign_in,
+)
+from tests.support.platform import Platform
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -62,6 +72,8 @@ def test_pages_of_a_model(browse, model):
     row = _first_row(page, model)
     if page.locator(f"a[href^='{base}add/']").count():
         faults += visit(page, f"{base}add/", f"{label}-add")
+    if page.locator(f"#content a[href='{row}']").count():
+        faults += visit(page, row, f"{label}-page")
     if row is not None:
         faults += visit(page, f"{row}change/", f"{label}-change")
         for part in ("delete", "history"):
@@ -79,6 +91,8 @@ def test_pages_of_a_model(browse, model):
         ("/admin/password_change/", "password-change", 200),
         ("/admin/password_change/done/", "password-changed", 200),
         ("/admin/no/such/page/", "not-found", 404),
+        ("/admin/core/lease/add/", "forbidden", 403),
+        ("/admin/reliability/incident/1/resolve/", "incident-resolve", 200),
         ("/api/docs/", "api", 200),
         ("/api/docs/api_services_create/", "api-create", 200),
         ("/api/docs/api_notifications_list/", "api-list", 200),
@@ -88,12 +102,29 @@ def test_pages_of_the_site(browse, path, name, status):
     tell(visit(browse(), path, name, status=status))
 
 
+def test_the_components(browse, tmp_path):
+    with Platform(tmp_path / "data", OPS_DEBUG="1", OPS_RATE_LIMIT="1000000") as running:
+        page = browse(signed_in=False, url=running.url)
+        sign_in(page, "admin", running.password)
+        choose_password(page, running.password, PASSWORD)
+        faults = visit(page, "/admin/components/", "components")
+        # A page that outlives its server complains.
+        page.context.close()
+    tell(faults)
+
+
+@pytest.mark.usefixtures("signed_in")
 def test_pages_for_nobody(browse):
     page = browse(signed_in=False)
     faults = visit(page, "/admin/login/", "login")
     page.get_by_label("Username").fill("nobody")
     page.get_by_label("Password").fill("wrong")
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     faults += judge(page, "login-refused")
+    sign_in(page, "admin", PASSWORD)
+    page.locator("#user-menu summary").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign out").click()
+    faults += judge(page, "signed-out")
     tell(faults)

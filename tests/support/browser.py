@@ -37,9 +37,9 @@ _JUDGE = """async (rules) => {
     `${rule.id}: ${node.target.join(" ")} ${node.html.slice(0, 120)}`));
 }"""
 # The controls that people hit. A link is as wide as its words; axe judges the room around it, and
-# that of check boxes, whose label belongs to them.
-_SMALL = """() => [...document.querySelectorAll("button, summary, select, textarea, a.button, nav a," +
-  "input:not([type=hidden], [type=checkbox], [type=radio])")]
+# that around check boxes.
+_SMALL = """() => [...document.querySelectorAll("button, summary, select, textarea, a.button, " +
+  "nav a, input:not([type=hidden], [type=checkbox], [type=radio])")]
   .filter((element) => element.checkVisibility({visibilityProperty: true}))
   .map((element) => [element, element.getBoundingClientRect()])
   .filter(([element, box]) => box.width > 1 && box.right > 0 &&

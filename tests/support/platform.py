@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import re
 import signal
@@ -12,6 +14,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
@@ -160,6 +163,18 @@ class Platform:
             if name in told.lower():
                 return process
         return None
+
+    def ask(self, method, path, body=None, *, key):
+        """Send a request with a dashboard key; return the status and what the JSON says."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=40)
+        try:
+            headers = {"X-Dash-Key": key, "Content-Type": "application/json"}
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, path, sent, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or "null")
+        finally:
+            connection.close()
 
     def manage(self, *arguments, check=True, **variables):
         """Run a management command beside the platform; return what it printed."""
