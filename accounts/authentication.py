@@ -18,12 +18,14 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from accounts.actors import DashboardPrincipal, actor_for_key
 from accounts.models import User
 from accounts.roles import ROLES
-from accounts.selectors import Bearer, password_mark, role_names
+from accounts.selectors import Bearer, password_mark, roles_and_rights
 from audit.services import record
 from core import crypto, tracing, volatile
 from core.errors import DomainError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from drf_spectacular.openapi import AutoSchema
     from rest_framework.request import Request
 
@@ -104,8 +106,12 @@ def find_dashboard_key(given: str) -> DashboardPrincipal | None:
     return DashboardPrincipal(fingerprint=digest.hex()[:8], role=found)
 
 
-def bearer_of_session(session_key: str) -> Bearer | None:
+def bearer_of_session(
+    session_key: str, asked: Collection[str]
+) -> tuple[Bearer, frozenset[str]] | None:
     """Return who is signed in by the console's cookie, for a connection that stays open.
+
+    With it, which of the permissions asked for they have.
 
     Raises PasswordChangeRequiredError for a password that is still to change.
     """
@@ -120,23 +126,28 @@ def bearer_of_session(session_key: str) -> Bearer | None:
     if user.must_change_password:
         message = "Sign in to the console and choose a password of your own."
         raise PasswordChangeRequiredError(message)
-    return Bearer(
+    role, granted = roles_and_rights(user, asked)
+    bearer = Bearer(
         key=f"user/{user.pk}",
         name=user.get_username(),
-        role=role_names(user),
+        role=role,
         user_id=user.pk,
         session=session_key,
         password=password_mark(user.password),
     )
+    return bearer, granted
 
 
-def bearer_of_key(given: str, *, path: str) -> tuple[Bearer, DashboardPrincipal] | None:
-    """Return who holds a dashboard key, for a connection that stays open."""
+def bearer_of_key(
+    given: str, asked: Collection[str], *, path: str
+) -> tuple[Bearer, frozenset[str]] | None:
+    """Return who holds a dashboard key, and which of the permissions asked for it has."""
     principal = find_dashboard_key(given)
     if principal is None:
         return None
     _note_use(principal, path)
-    return Bearer(key=principal.pk, name=principal.pk, role=principal.role), principal
+    bearer = Bearer(key=principal.pk, name=principal.pk, role=principal.role)
+    return bearer, frozenset(name for name in asked if principal.has_perm(name))
 
 
 def _note_use(principal: DashboardPrincipal, path: str) -> None:

@@ -28,7 +28,6 @@ from accounts.authentication import (
     bearer_of_key,
     bearer_of_session,
 )
-from accounts.selectors import still_granted
 from core import tracing, volatile
 from core.headers import api_headers
 from core.ratelimit import subject_of
@@ -420,24 +419,19 @@ def _admitted(
     if not session:
         return None
     try:
-        bearer = bearer_of_session(session)
+        found = bearer_of_session(session, ASKED)
     except PasswordChangeRequiredError as error:
         raise _EndedError(frames.FORBIDDEN, "choose a password first") from error
-    if bearer is None:
+    if found is None:
         raise _EndedError(frames.NOT_AUTHENTICATED, "sign in first")
-    granted = still_granted([bearer], ASKED).get(bearer)
-    if granted is None:
-        raise _EndedError(frames.NOT_AUTHENTICATED, "sign in first")
-    return _known(bearer, granted, number, take_slot)
+    return _known(*found, number, take_slot)
 
 
 def _known_by_key(key: str, number: str, take_slot: Callable[[str], bool]) -> _Known:
-    found = bearer_of_key(key, path=settings.WS_PATH)
+    found = bearer_of_key(key, ASKED, path=settings.WS_PATH)
     if found is None:
         raise _EndedError(frames.NOT_AUTHENTICATED, "the key is not known")
-    bearer, principal = found
-    granted = frozenset(name for name in ASKED if principal.has_perm(name))
-    return _known(bearer, granted, number, take_slot)
+    return _known(*found, number, take_slot)
 
 
 def _known(

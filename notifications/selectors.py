@@ -9,7 +9,7 @@ from notifications.engine.frames import Entry
 from notifications.models import Feed, FeedEntry, ReadCursor
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from uuid import UUID
 
 PAGE: Final = 500
@@ -40,6 +40,17 @@ def entries(audience: str, after: int, limit: int = PAGE) -> list[Entry]:
         Entry(audience, seq, kind, payload, at)
         for seq, kind, payload, at in rows.values_list("seq", "kind", "payload", "created_at")
     ]
+
+
+def news(known: Mapping[str, int], limit: int = PAGE) -> dict[str, tuple[int, list[Entry]]]:
+    """Return of each audience that is elsewhere its newest number and its next entries."""
+    newest = heads(known)
+    return {
+        audience: (head, entries(audience, seq, limit) if head > seq else [])
+        for audience, seq in known.items()
+        for head in [newest.get(audience, 0)]
+        if head != seq
+    }
 
 
 def positions(audiences: Collection[str], user_id: UUID | None) -> dict[str, Position]:

@@ -33,6 +33,9 @@ class Rows(Protocol):
     async def heads(self, audiences: Collection[str]) -> Mapping[str, int]:
         """Return the newest number of each audience, 0 for one without entries."""
 
+    async def news(self, known: Mapping[str, int]) -> Mapping[str, tuple[int, Sequence[Entry]]]:
+        """Return newest number and next entries of each audience that is not where it was."""
+
     async def entries(self, audience: str, after: int, limit: int) -> Sequence[Entry]:
         """Return the next entries after a number, in order."""
 
@@ -114,18 +117,22 @@ class Follower:
             else:
                 cursor = await self._replay(socket, ring, cursor)
 
-    async def advance(self, audiences: Collection[str] | None = None) -> None:
+    async def advance(self) -> None:
         """Read and send what is new, once per audience for all its followers."""
         for audience in [*self._rings]:
             if not self._hub.is_followed(audience) and not self._rings[audience].lock.locked():
                 del self._rings[audience]
-        wanted = [name for name in self._rings if audiences is None or name in audiences]
-        if not wanted:
+        if not self._rings:
             return
-        heads = await self._rows.heads(wanted)
-        for audience in wanted:
+        found = await self._rows.news({name: ring.last for name, ring in self._rings.items()})
+        for audience, (head, page) in found.items():
             ring = self._rings.get(audience)
-            if ring is not None and heads.get(audience, 0) != ring.last:
+            if ring is None:
+                continue
+            if not ring.lock.locked() and page and page[0].seq == ring.last + 1:
+                for entry in page:
+                    self._send(audience, ring, entry)
+            if ring.last != head:
                 await self._advance(audience, ring)
 
     async def _ring(self, audience: str) -> _Ring:

@@ -14,7 +14,7 @@ from notifications.engine import frames
 from notifications.engine.sockets import Socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from notifications.engine.sockets import Outlet
 
@@ -44,6 +44,7 @@ class Hub:
         self._followers: dict[str, dict[str, Socket]] = {}
         self._watchers: dict[str, dict[str, Socket]] = {}
         self._owners: Counter[str] = Counter()
+        self._bearers: dict[Any, dict[str, Socket]] = {}
         self._delays: deque[float] = deque(maxlen=_SAMPLES)
 
     # Admission
@@ -77,6 +78,7 @@ class Hub:
         outlet.drained = socket.drain
         self.sockets[number] = socket
         self._owners[owner] += 1
+        self._bearers.setdefault(bearer, {})[number] = socket
         self.stats["opened"] += 1
         return socket
 
@@ -90,6 +92,9 @@ class Hub:
         self._owners[socket.owner] -= 1
         if not self._owners[socket.owner]:
             del self._owners[socket.owner]
+        del self._bearers[socket.bearer][socket.number]
+        if not self._bearers[socket.bearer]:
+            del self._bearers[socket.bearer]
         socket.clear()
         self.closed[code] += 1
 
@@ -102,6 +107,15 @@ class Hub:
         if retry_ms >= 0 and can_hear:
             socket.outlet.write(frames.encode("bye", code=code, retry_ms=retry_ms))
         socket.outlet.end(code, reason)
+
+    @property
+    def bearers(self) -> list[Any]:
+        """Return who is connected, each once."""
+        return list(self._bearers)
+
+    def of_bearer(self, bearer: object) -> list[Socket]:
+        """Return the connections of one bearer."""
+        return [*self._bearers.get(bearer, {}).values()]
 
     # Who hears what
 
@@ -225,13 +239,6 @@ class Hub:
                 "p95": _quantile(delays, 0.95),
             },
         }
-
-    def grouped(self) -> Iterator[tuple[Any, list[Socket]]]:
-        """Yield the connections of each bearer."""
-        groups: dict[Any, list[Socket]] = {}
-        for socket in self.sockets.values():
-            groups.setdefault(socket.bearer, []).append(socket)
-        yield from groups.items()
 
 
 def _quantile(ordered: list[float], share: float) -> float | None:

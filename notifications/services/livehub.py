@@ -199,13 +199,13 @@ class LiveHub:
 
     async def _recheck(self) -> None:
         """Close whose sign-in is over; take away topics that roles no longer give."""
-        groups = [(bearer, some) for bearer, some in self.hub.grouped() if bearer.session]
-        if not groups:
+        bearers = [bearer for bearer in self.hub.bearers if bearer.session]
+        if not bearers:
             return
-        standing = await self.in_thread(still_granted, [bearer for bearer, _ in groups], ASKED)
-        for bearer, some in groups:
+        standing = await self.in_thread(still_granted, bearers, ASKED)
+        for bearer in bearers:
             granted = standing.get(bearer)
-            for socket in some:
+            for socket in self.hub.of_bearer(bearer):
                 if granted is None:
                     self.hub.close(socket, frames.NOT_AUTHENTICATED, "signed out")
                 elif granted != socket.granted:
@@ -261,6 +261,12 @@ class _Rows:
 
     async def heads(self, audiences: Collection[str]) -> Mapping[str, int]:
         found: Mapping[str, int] = await self._in_thread(selectors.heads, audiences)
+        return found
+
+    async def news(self, known: Mapping[str, int]) -> Mapping[str, tuple[int, Sequence[Entry]]]:
+        found: Mapping[str, tuple[int, Sequence[Entry]]] = await self._in_thread(
+            selectors.news, known
+        )
         return found
 
     async def entries(self, audience: str, after: int, limit: int) -> Sequence[Entry]:

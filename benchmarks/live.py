@@ -1,0 +1,172 @@
+"""The live feed: what a connection holds, what connecting costs, and how late an entry comes.
+
+The server is `manage.py web` as it is run, on SQLite unless DATABASE_URL is set; the clients count
+in a process of their own, ten for each of as many people as it takes. An entry's time runs from the
+moment before it is published, so it holds the commit and the wake-up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+
+from benchmarks.served.processes import Server
+from benchmarks.table import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PER_PERSON = 10
+_ENTRIES = 20
+_PAUSE = 0.5
+_TEXT = "x" * 200
+_FILES = 20_000
+
+
+def run() -> Iterator[Row]:
+    """Measure a thousand connections and five thousand."""
+    _allow_files()
+    sessions = _prepare(most=5_000)
+    for count, limit in ((1_000, 150), (5_000, 1_000)):
+        with _serving() as server:
+            process = psutil.Process(server.pids[0])
+            with _listening(server.port, 10, sessions):
+                pass
+            memory, cpu = process.memory_full_info().pss, server.cpu_ns()
+            with _listening(server.port, count, sessions) as listeners:
+                connecting = (server.cpu_ns() - cpu) / count / 1e6
+                time.sleep(2)
+                held = process.memory_full_info().pss - memory
+                idle = server.cpu_ns()
+                time.sleep(5)
+                idle = server.cpu_ns() - idle
+                cpu = server.cpu_ns()
+                _publish()
+                cpu = server.cpu_ns() - cpu - idle * (_ENTRIES * _PAUSE / 5)
+                told = listeners()
+        assert told["closed"] == 0, told
+        assert told["frames"] == count * _ENTRIES, told
+        frame = max(cpu, 0) / told["frames"] / 1000
+        what = f"{count:,} connections"
+        peer = (1_557, "Channels") if count == 5_000 else (231, "Channels")
+        yield Row(f"{what}, publish to receipt, p99", told["p99"], "ms", f"limit {limit} ms", limit)
+        yield Row(
+            f"{what}, publish to receipt, p50", told["p50"], "ms", f"design's {peer[1]}", peer[0]
+        )
+        yield Row(f"{what}, CPU a frame", frame, "µs", "limit 40 µs", 40)
+        yield Row(f"{what}, CPU to connect and sign in", connecting, "ms", "limit 5 ms", 5)
+        yield Row(f"{what}, memory of one", held / count / 1024, "KB", "limit 40 KB", 40)
+        yield Row(f"{what}, CPU while idle", idle / 5e7, "%", "limit 5 %", 5)
+        if count == 5_000:
+            yield Row(f"{what}, memory", held / 2**20, "MB", "limit 200 MB", 200)
+
+
+def _allow_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _prepare(*, most: int) -> list[str]:
+    """Make people who may see alerts, and sign them in; return their session keys."""
+    import django
+
+    django.setup()
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.auth.models import Group
+    from django.contrib.sessions.backends.db import SessionStore
+    from django.core.management import call_command
+    from django.db import transaction
+
+    from accounts.models import User
+
+    call_command("migrate", verbosity=0)
+    keys = []
+    with transaction.atomic():
+        group = Group.objects.get(name="operator")
+        for number in range(most // _PER_PERSON):
+            user = User(username=f"listener{number}", is_staff=True, password="!")  # noqa: S106  # opens nothing
+            user.save()
+            user.groups.add(group)
+            store = SessionStore()
+            store[SESSION_KEY] = str(user.pk)
+            store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+            store[HASH_SESSION_KEY] = user.get_session_auth_hash()
+            store.create()
+            keys.append(str(store.session_key))
+    return keys
+
+
+@contextlib.contextmanager
+def _serving() -> Iterator[Server]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "OPS_PORT": str(port),
+        "OPS_RATE_LIMIT": "1000000",
+        "WS_MAX_CONNECTIONS": "10000",
+        "LOG_LEVEL": "WARNING",
+    }
+    with subprocess.Popen([sys.executable, "manage.py", "web"], env=environment) as child:
+        try:
+            _wait(port)
+            yield Server(port, (child.pid,))
+        finally:
+            child.terminate()
+
+
+def _wait(port: int) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _listening(port: int, count: int, sessions: list[str]) -> Iterator[object]:
+    """Connect so many clients; give what asks for their report."""
+    people = sessions[: max(1, count // _PER_PERSON)]
+    command = [sys.executable, "-m", "benchmarks.served.listeners", str(port), str(count)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        source, answers = child.stdin, child.stdout
+
+        def report() -> dict[str, float]:
+            source.write("report\n")
+            source.flush()
+            found: dict[str, float] = json.loads(answers.readline())
+            return found
+
+        try:
+            source.write(" ".join(people) + "\n")
+            source.flush()
+            assert answers.readline() == "ready\n"
+            yield report
+        finally:
+            child.kill()
+
+
+def _publish() -> None:
+    """Publish entries of about 300 bytes, two a second."""
+    from notifications.services import live
+
+    for _ in range(_ENTRIES):
+        began = time.time()
+        live.publish("topic:alerts", "alert", {"t": began, "title": _TEXT})
+        time.sleep(max(0.0, began + _PAUSE - time.time()))
+    time.sleep(1)
