@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import django
 from django.conf import settings
+
+# A server that is given this module knows nothing of Django; what follows has models in it.
+django.setup()
 
 from core.headers import api_headers
 from notifications.consumers import Consumer
