@@ -46,17 +46,29 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def service():
-    """Return an HTTP service that the platform watches."""
-    web = Web()
-    yield web
-    web.stop()
+def make_service():
+    """Return a function that starts an HTTP service; all run to the end, and disturb nobody."""
+    made = []
+
+    def make():
+        made.append(Web())
+        return made[-1]
+
+    yield make
+    for web in made:
+        web.stop()
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory, service):
+def service(make_service):
+    """Return an HTTP service that the platform watches."""
+    return make_service()
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory, make_service, service):
     """Return a running platform with one service up, one down, an incident and a message."""
-    hook = Web()
+    hook = make_service()
     variables = {
         "ROLES_JSON": json.dumps({KEY: "admin"}),
         "MONITORING_ALERT_WEBHOOK": hook.url,
@@ -77,7 +89,6 @@ def platform(tmp_path_factory, service):
             what="an incident and a message",
         )
         yield running
-    hook.stop()
 
 
 @pytest.fixture(scope="session")

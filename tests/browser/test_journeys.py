@@ -13,7 +13,6 @@ from tests.support.browser import (
     layout,
     sign_in,
 )
-from tests.support.receivers import Web
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -28,13 +27,12 @@ def live(page):
 
 
 @pytest.fixture
-def shop(platform):
-    """Return a service of the test's own, and its name."""
-    web = Web()
+def shop(platform, make_service):
+    """Return the name of a service of the test's own."""
+    web = make_service()
     name = f"Shop {web.port}"
     watch(platform, name, web.url)
-    yield web, name
-    web.stop()
+    return name
 
 
 def test_a_new_person_chooses_a_password(browse):
@@ -58,8 +56,8 @@ def test_a_new_person_chooses_a_password(browse):
     live(theirs)
 
 
-def test_a_service_goes_down_and_up_before_ones_eyes(browse):
-    web = Web()
+def test_a_service_goes_down_and_up_before_ones_eyes(browse, make_service):
+    web = make_service()
     name = f"Desk {web.port}"
     page = browse()
     page.goto("/admin/reliability/service/add/")
@@ -97,11 +95,10 @@ def test_a_service_goes_down_and_up_before_ones_eyes(browse):
     expect(page.locator(".hero .badge").first).to_contain_text("Resolved", timeout=SEEN_MS)
     expect(page.locator("[data-region=timeline]")).to_contain_text("Resolved")
     assert page.evaluate("window.isTheSamePage")
-    web.stop()
 
 
 def test_the_palette_finds_and_opens(browse, shop):
-    _, name = shop
+    name = shop
     page = browse()
     page.goto("/admin/")
     page.keyboard.press("Control+k")
@@ -134,8 +131,8 @@ def test_a_keyboard_suffices(browse):
     assert page.evaluate("document.activeElement.closest('#content, #main, main') !== null")
 
     page.goto("/admin/reliability/incident/")
-    page.locator("#content a[href*='/incident/']").first.press("Enter")
-    page.wait_for_load_state()
+    page.locator("#content a[href*='/incident/1/']").first.press("Enter")
+    page.wait_for_url("**/incident/1/**")
     seen = []
     for _ in range(80):
         page.keyboard.press("Tab")
@@ -208,7 +205,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browse, width):
 
 @pytest.mark.usefixtures("signed_in")
 def test_without_javascript_the_console_works(browse, shop):
-    _, name = shop
+    name = shop
     page = browse(signed_in=False, java_script_enabled=False)
     sign_in(page, "admin", PASSWORD)
     page.goto("/admin/reliability/service/")
@@ -225,7 +222,7 @@ def test_without_javascript_the_console_works(browse, shop):
     expect(page.locator("[data-api-try]")).to_be_hidden()
 
 
-def test_a_restart_of_the_server_is_caught_up_with(browse, platform):
+def test_a_restart_of_the_server_is_caught_up_with(browse, platform, service):
     page = browse()
     page.watch.allow("WebSocket connection to")
     page.watch.allow("ERR_CONNECTION")
@@ -236,7 +233,7 @@ def test_a_restart_of_the_server_is_caught_up_with(browse, platform):
     web.suspend()
     try:
         # Another process writes meanwhile what this one cannot tell.
-        platform.manage("services", "add", "http://127.0.0.1:1/late", "--name", "Latecomer")
+        platform.manage("services", "add", service.url, "--name", "Latecomer")
     finally:
         web.kill()
     expect(page.locator("#live")).to_have_attribute("data-state", "reconnecting", timeout=SEEN_MS)

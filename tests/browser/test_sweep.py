@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib import admin
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from tests.browser.conftest import PASSWORD
 from tests.support.browser import (
@@ -100,6 +101,45 @@ def test_pages_of_a_model(browse, model):
 )
 def test_pages_of_the_site(browse, path, name, status):
     tell(visit(browse(), path, name, status=status))
+
+
+def _both_themes(page, name):
+    """Return what is wrong with a page as it stands now."""
+    faults = layout(page)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        faults += [f"{theme} {fault}" for fault in audit(page)]
+        shoot(page, f"{name}-{theme}", full_page=False)
+    return [f"{name} {fault}" for fault in faults]
+
+
+def test_what_opens_over_a_page(browse):
+    page = browse()
+    page.goto("/admin/")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("option").first).to_be_visible()
+    faults = _both_themes(page, "open-palette")
+    page.keyboard.press("Escape")
+    for name in ("bell", "user-menu"):
+        page.locator(f"#{name} summary").click()
+        faults += _both_themes(page, f"open-{name}")
+        page.keyboard.press("Escape")
+    page.goto("/admin/reliability/incident/1/change/")
+    page.locator("a[data-confirm]").first.click()
+    expect(page.locator("dialog[open]")).to_be_visible()
+    faults += _both_themes(page, "open-dialog")
+
+    page.goto("/api/docs/api_services_list/")
+    page.get_by_role("button", name="Send GET").click()
+    expect(page.locator(".api-answer")).to_be_visible()
+    faults += _both_themes(page, "open-answer")
+
+    page.set_viewport_size({"width": PHONE, "height": 900})
+    page.goto("/admin/")
+    page.get_by_role("link", name="Menu").click()
+    expect(page.locator("dialog[open]")).to_be_visible()
+    faults += _both_themes(page, "open-menu")
+    tell(faults)
 
 
 def test_the_components(browse, tmp_path):

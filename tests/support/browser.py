@@ -129,10 +129,10 @@ def layout(page):
     return page.evaluate(_SMALL) + page.evaluate(_WIDE)
 
 
-def shoot(page, name):
-    """Keep a picture of the whole page."""
+def shoot(page, name, *, full_page=True):
+    """Keep a picture of the page, or of what is seen of it now."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full_page)
 
 
 def sign_in(page, name, password):
