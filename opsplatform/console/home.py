@@ -113,7 +113,7 @@ def _services(found: Overview) -> dict[str, Any]:
         ServiceRow(
             now=service,
             href=reverse("admin:reliability_service_page", args=[service.pk]),
-            bar=bars.bar_of(lines[service.pk], "24h"),
+            bar=bars.bar_of(lines[service.pk], "24h", small=True),
             availability=bars.availability(lines[service.pk].total),
             age=bars.age(service.since) if service.since else "",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django.contrib import admin
 from django.http import HttpResponse, HttpResponseRedirect
@@ -71,6 +71,9 @@ class CheckAdmin(SettingsAdmin[Check]):
     readonly_fields = ["says", "since", "answer", "history"]
     actions = ["run_now"]
     empty_text = "No check yet. A check asks a URL again and again and tells when it fails."
+
+    class Media:
+        css: ClassVar = {"all": ["css/chart.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Check]:
         return super().get_queryset(request).defer("headers")

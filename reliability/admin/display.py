@@ -38,7 +38,7 @@ def small_bar(past: History | None) -> str:
     """Return the last 24 hours of something as a small picture, where they may be seen."""
     if past is None:
         return ""
-    bar = {"bar": bars.bar_of(past, "24h"), "small": True}
+    bar = {"bar": bars.bar_of(past, "24h", small=True), "small": True}
     return mark_safe(render_to_string("components/history.html", bar).strip())  # noqa: S308  # a template of ours, which escapes
 
 

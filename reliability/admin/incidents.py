@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -34,12 +34,16 @@ class IncidentAdmin(RecordAdmin[Incident]):
     """What was or is wrong, newest first."""
 
     list_display = ["title", "status", "weight", "began", "lasted", "detail", "owner"]
-    list_filter = ["state", "severity", "failure", "started_at"]
+    list_filter = ["state", "severity", "started_at"]
     list_select_related = ["owner"]
     search_fields = ["title", "detail"]
     search_help_text = "Service, check or detail"
     paginator = BoundedPaginator
     actions = ["acknowledge", "resolve"]
+
+    class Media:
+        css: ClassVar = {"all": ["css/chart.css"]}
+
     empty_text = "No incident. One is opened when a check goes down, and closed when it is up."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
@@ -121,6 +125,9 @@ class IncidentAdmin(RecordAdmin[Incident]):
 
     @admin.display(description="Severity", ordering="severity")
     def weight(self, incident: Incident) -> str:
+        # Red is kept for what is wrong now.
+        if incident.state == Incident.State.RESOLVED:
+            return incident.get_severity_display()
         return badge(incident.severity)
 
     @admin.display(description="Began", ordering="started_at")

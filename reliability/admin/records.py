@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.timesince import timesince
 
 from core.adminbase import RecordAdmin
-from core.components import badge
-from reliability.admin.display import BoundedPaginator, answer_field
+from core.components import badge, when
+from reliability.admin.display import BoundedPaginator, answer_field, milliseconds
 from reliability.admin.filters import BeforeFilter
+from reliability.engine.history import micros
 from reliability.models import Sample, StateSegment
+from reliability.selectors.bars import span
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 class SampleAdmin(RecordAdmin[Sample]):
     """Every result, newest first."""
 
-    list_display = ["at", "check_of", "result", "answer", "latency", "manual"]
+    list_display = ["check_of", "found_at", "result", "answer", "latency", "manual"]
     list_filter = [BeforeFilter, "ok", "manual", "failure"]
     list_select_related = ["check_of__service"]
     paginator = BoundedPaginator
@@ -44,6 +46,10 @@ class SampleAdmin(RecordAdmin[Sample]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Sample]:
         return super().get_queryset(request).defer("check_of__headers")
 
+    @admin.display(description="At", ordering="at")
+    def found_at(self, sample: Sample) -> str:
+        return when(sample.at)
+
     @admin.display(description="Result")
     def result(self, sample: Sample) -> str:
         return badge("ok" if sample.ok else "failed", "OK" if sample.ok else "Failed")
@@ -54,7 +60,7 @@ class SampleAdmin(RecordAdmin[Sample]):
 
     @admin.display(description="Latency")
     def latency(self, sample: Sample) -> str:
-        return f"{sample.latency_ms:.0f} ms"
+        return format_html('<span class="numeric">{}</span>', milliseconds(sample.latency_ms))
 
     @admin.display(description="What it answered")
     def answered(self, sample: Sample) -> str:
@@ -65,7 +71,7 @@ class SampleAdmin(RecordAdmin[Sample]):
 class StateSegmentAdmin(RecordAdmin[StateSegment]):
     """How each check stood over time; availability is computed from these."""
 
-    list_display = ["check_of", "stood", "started_at", "ended_at", "lasted", "reason"]
+    list_display = ["check_of", "stood", "began", "ended", "lasted", "reason"]
     list_filter = ["standing", "started_at"]
     list_select_related = ["check_of__service"]
     paginator = BoundedPaginator
@@ -82,6 +88,15 @@ class StateSegmentAdmin(RecordAdmin[StateSegment]):
     def stood(self, segment: StateSegment) -> str:
         return badge(segment.standing)
 
+    @admin.display(description="Began", ordering="started_at")
+    def began(self, segment: StateSegment) -> str:
+        return when(segment.started_at)
+
+    @admin.display(description="Ended", ordering="ended_at")
+    def ended(self, segment: StateSegment) -> str:
+        return when(segment.ended_at, "goes on")
+
     @admin.display(description="Lasted")
     def lasted(self, segment: StateSegment) -> str:
-        return timesince(segment.started_at, segment.ended_at, depth=2)
+        end = segment.ended_at or timezone.now()
+        return span(micros(end) - micros(segment.started_at))

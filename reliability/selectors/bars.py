@@ -28,10 +28,13 @@ _SECOND: Final = 1_000_000
 _DAY: Final = 86_400 * _SECOND
 
 
-def bar_of(found: History, window: str) -> StatusBar:
-    """Return a history as bars, with its figures in words."""
+def bar_of(found: History, window: str, *, small: bool = False) -> StatusBar:
+    """Return a history as bars, with its figures in words; in a small one no bar has its own."""
     return StatusBar(
-        bars=[Bar(_SHADES[bucket.shares.worst], _told(bucket)) for bucket in found.buckets],
+        bars=[
+            Bar(_SHADES[bucket.shares.worst], "" if small else _told(bucket))
+            for bucket in found.buckets
+        ],
         label=f"Last {words(window)}: {summary(found.total)}",
         begin=f"{words(window)} ago",
         end="now",

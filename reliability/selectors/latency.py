@@ -49,12 +49,15 @@ FROM (
   ) AS wanted
 ) AS ranked GROUP BY bucket ORDER BY bucket"""
 _EPOCH: Final = {
-    "sqlite": "CAST(strftime('%%s', at) AS INTEGER)",
+    "sqlite": "CAST(strftime('%%s', substr(at, 1, 19)) AS INTEGER)",
     "postgresql": "CAST(FLOOR(EXTRACT(EPOCH FROM at)) AS BIGINT)",
 }
+# The place within each stride changes from one to the next: checks take turns, and an even stride
+# could meet the same few each time.
 _PICK: Final = """\
-(WITH RECURSIVE pick(id) AS (SELECT %s + 0 UNION ALL SELECT id + %s FROM pick WHERE id < %s)
- SELECT reliability_sample.* FROM pick JOIN reliability_sample ON reliability_sample.id = pick.id
+(WITH RECURSIVE pick(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM pick WHERE n < %s)
+ SELECT reliability_sample.* FROM pick
+ JOIN reliability_sample ON reliability_sample.id = %s + n * %s + (n * 7919) %% %s
 ) AS picked"""
 
 
@@ -133,8 +136,9 @@ def _overall(start: datetime, end: datetime, step: int) -> Series:
         rows = _buckets("reliability_sample", [], condition, [], start, end, step)
         return _series(rows, start, end, step, validity)
     newest = Sample.objects.aggregate(newest=Max("pk"))["newest"] or 0
-    stride = max(1, expected // _PICKED)
-    pick = [max(1, newest - expected), stride, newest]
+    reach = min(expected, newest)
+    stride = max(1, -(-reach // _PICKED))
+    pick = [reach // stride, max(1, newest - reach), stride, stride]
     rows = _buckets(_PICK, pick, "", [], start, end, step)
     series = _series(rows, start, end, step, validity)
     series.is_estimate = True

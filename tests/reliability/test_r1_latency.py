@@ -186,3 +186,19 @@ def test_the_present_p95_is_that_of_five_minutes(make_check):
         sample(check, now - timedelta(seconds=60 + number), float(number)).save()
 
     assert latency.p95_now() == 18.0
+
+
+def test_a_sample_meets_all_checks_although_they_take_turns(make_check, monkeypatch):
+    monkeypatch.setattr(latency, "_READ_ALL", 100)
+    monkeypatch.setattr(latency, "_PICKED", 360)
+    checks = [make_check(interval_seconds=10) for _ in range(4)]
+    Sample.objects.bulk_create(
+        sample(check, NOW - timedelta(seconds=10 * number + 1), float(100 * place))
+        for number in reversed(range(360))
+        for place, check in enumerate(checks)
+    )
+
+    series = latency.overall("1h", now=NOW)
+
+    assert {200.0, 300.0} >= set(series.max_ms)
+    assert {100.0, 200.0} & set(series.p50_ms)
