@@ -396,9 +396,9 @@ def _is_allowed(headers: Mapping[str, str]) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return settings.SESSION_COOKIE_NAME not in parse_cookie(headers.get("cookie", ""))
-    parts = urlsplit(origin.lower())
+    scheme, _, name = origin.lower().partition("://")
     base = urlsplit(settings.BASE_URL.lower())
-    return parts.scheme in {"http", "https"} and parts.netloc in {host, base.netloc}
+    return scheme in {"http", "https"} and name in {host, base.netloc}
 
 
 def _admitted(

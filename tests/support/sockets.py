@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PATH = "/ws/notifications"
 KEY = "k" * 40
 PATIENCE = 10
+_TALKING: set[asyncio.Task[None]] = set()
 
 
 class Tape:
@@ -105,6 +106,9 @@ class Line:
         self.task = asyncio.create_task(
             Consumer(live)(self.scope, self._incoming.get, self._outgoing.put)
         )
+        # The event loop alone would not keep it.
+        _TALKING.add(self.task)
+        self.task.add_done_callback(_TALKING.discard)
 
     async def message(self) -> dict[str, Any]:
         """Return the next message to the server."""
