@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from core.components import Column, Progress, Table, badge, when
 from reliability.admin.display import last_answer, milliseconds, web_link
 from reliability.admin.pages import history_of
+from reliability.engine.history import micros
 from reliability.models import Check, Incident, IncidentEvent, Sample, Service, UptimeTest
 from reliability.selectors import history, states
 from reliability.selectors.bars import age, span
@@ -129,12 +130,9 @@ def test_context(request: HttpRequest, test: UptimeTest) -> dict[str, Any]:
             started_at=test.created_at,
             cancel_url=cancel_url if may_cancel else "",
         ),
-        "facts": [
-            ("Asked by", test.requested_by),
-            ("Asked", when(test.created_at)),
-            ("Ended", when(test.finished_at)),
-            ("Checks", f"{count:,}"),
-        ],
+        "took": span(micros(test.finished_at) - micros(test.created_at))
+        if test.finished_at
+        else "",
         "table": Table(
             columns=[
                 Column("Result"),

@@ -73,6 +73,7 @@ class Chart {
     const drawn = limit <= 2.5 * most ? limit : 0;
     const top = third(Math.max(most, drawn * 1.05) / 3);
     const axis = { stroke: colour("quiet"), font: `11px ${getComputedStyle(this.read).fontFamily}`, ticks: { show: false } };
+    // The main curve is drawn last, above the others.
     this.drawing = new uPlot({
       width,
       height: this.plot.clientHeight,
@@ -93,7 +94,7 @@ class Chart {
         width: 2,
         fill: index ? undefined : soft(colour("series-1")),
         points: { show: true, size: 4, filter: alone },
-      }))],
+      })).reverse()],
       hooks: {
         setCursor: [(drawing) => this.at(drawing.cursor.idx)],
         draw: [(drawing) => {
@@ -101,7 +102,7 @@ class Chart {
           failures(drawing, this.data.failed, colour("bad"));
         }],
       },
-    }, [this.data.at, ...this.series.map(({ key }) => this.data[key])], this.plot);
+    }, [this.data.at, ...this.series.map(({ key }) => this.data[key]).reverse()], this.plot);
   }
 
   resize() {
