@@ -34,7 +34,7 @@ class GuardedSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # uvicorn's signature
         super().__init__(*args, **kwargs)
-        self.logger = _quiet
+        self.logger = self.conn.logger = _quiet
         self.drained: Callable[[], None] | None = None
         self._pings = 0
         self._pings_from = 0.0
