@@ -11,11 +11,21 @@ from django.http import Http404
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from core.charts import Bar, Quantity, Shade, StatusBar
 from core.components import Column, Progress, Tab, Table, Tone, badge, when
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+_PAST: Final = (
+    *[Shade.NONE] * 6,
+    *[Shade.OK] * 20,
+    Shade.BAD,
+    *[Shade.OK] * 12,
+    *[Shade.UNKNOWN] * 3,
+    *[Shade.WARN] * 2,
+    *[Shade.OK] * 16,
+)
 _WORDS: Final = ("up", "degraded", "down", "pending", "unknown")
 
 
@@ -55,6 +65,18 @@ def page(request: HttpRequest, site: dict[str, Any]) -> TemplateResponse:
         "nothing": Table([Column("Service")], [], empty="No service yet."),
         "stages": ["Ask", "Dry run", "Confirm", "Done"],
         "job": Progress("Uptime test", 12, 40, "Asking", moments[0], "#job"),
+        "past": StatusBar(
+            [Bar(shade, f"Bar {number}: {shade}") for number, shade in enumerate(_PAST)],
+            "An example: every shade of a history",
+            begin="90 days ago",
+            end="now",
+        ),
+        "quantities": [
+            Quantity("Name", 3, "3 ms"),
+            Quantity("Connection", 18, "18 ms", shade="warn"),
+            Quantity("First byte", 41.5, "41.5 ms", href="#bars"),
+        ],
+        "values": [12, 14, 13, 19, None, None, 17, 16, 31, 15],
         "endless": Progress("Prune old results", phase="Waiting for the worker"),
     }
     return TemplateResponse(request, "admin/components.html", context)

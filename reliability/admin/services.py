@@ -88,6 +88,8 @@ class ServiceAdmin(SettingsAdmin[Service]):
     search_help_text = "Name, owner or URL"
     fields = ["name", "url", ("tier", "environment"), "owner"]
     inlines = [CheckInline]
+    # Its checks and all they ever found go along.
+    asks_for_name = True
     empty_text = (
         "No service yet. Add one with the URL of a check, and it is watched within seconds."
     )

@@ -163,7 +163,10 @@ def test_a_check_is_deleted_through_the_catalogue(admin, make_check):
     check = make_check()
 
     admin.post(f"/admin/reliability/check/{check.pk}/delete/", {"post": "yes"})
-    admin.post(f"/admin/reliability/service/{check.service_id}/delete/", {"post": "yes"})
+    admin.post(
+        f"/admin/reliability/service/{check.service_id}/delete/",
+        {"post": "yes", "typed_name": check.service.name},
+    )
 
     assert (Check.objects.count(), Service.objects.count()) == (0, 0)
     assert AuditRecord.objects.filter(action__in=["check.deleted", "service.deleted"]).count() == 2
