@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,20 +29,17 @@ _RANGE_WORDS: Final = {"1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d"}
 @register.simple_tag
 def chart_styles() -> SafeString:
     """Link what pictures look like; for the head of a page that has some."""
-    return format_html_join(
-        "\n",
-        '<link rel="stylesheet" href="{}">',
-        ((static(f"{UPLOT}/uPlot.min.css"),), (static("css/chart.css"),)),
-    )
+    return format_html('<link rel="stylesheet" href="{}">', static("css/chart.css"))
 
 
 @register.simple_tag
 def chart_scripts() -> SafeString:
-    """Link what draws curves; for the end of the head."""
+    """Link what draws curves; for the end of the head. It fetches the library by itself."""
     return format_html(
-        '<script defer src="{}"></script>\n<script type="module" src="{}"></script>',
-        static(f"{UPLOT}/uPlot.iife.min.js"),
+        '<script type="module" src="{}" data-uplot="{}" data-styles="{}"></script>',
         static("js/chart.js"),
+        static(f"{UPLOT}/uPlot.iife.min.js"),
+        static(f"{UPLOT}/uPlot.min.css"),
     )
 
 

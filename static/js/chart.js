@@ -8,6 +8,20 @@ const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" })
 const when = (at) => `${day.format(at * 1000)}, ${clock.format(at * 1000)}`;
 const charts = [];
 
+// The library comes after the first paint: words and numbers do not wait for curves.
+const { uplot, styles } = document.querySelector("script[data-uplot]").dataset;
+const arrived = (element) => new Promise((resolve) => {
+  element.onload = resolve;
+  document.head.append(element);
+});
+requestAnimationFrame(() => setTimeout(async () => {
+  await Promise.all([
+    arrived(Object.assign(document.createElement("link"), { rel: "stylesheet", href: styles })),
+    arrived(Object.assign(document.createElement("script"), { src: uplot })),
+  ]);
+  charts.forEach((chart) => chart.draw());
+}));
+
 class Chart {
   constructor(figure) {
     const part = (name) => figure.querySelector(`[data-${name}]`);
@@ -64,7 +78,7 @@ class Chart {
   draw() {
     this.drawing?.destroy();
     const width = this.plot.clientWidth;
-    if (!width || !this.data) return;
+    if (!width || !this.data || !window.uPlot) return;
     const colour = (name) => resolved(this.read, name);
     const start = Date.parse(this.data.start) / 1000, end = Date.parse(this.data.end) / 1000;
     const limit = Number(this.figure.dataset.threshold) || 0;
