@@ -94,3 +94,24 @@ def test_a_look_at_every_check_fails_when_some_cannot_be_run(sealed, settings, t
     told = capsys.readouterr()
     assert told.out.splitlines() == ["0 up, 0 down"]
     assert told.err.splitlines() == ["1 could not be run; the log tells why."]
+
+
+@SPOILED
+def test_what_cannot_be_asked_is_counted(make_check, sealed, settings, tmp_path, how):
+    make_check()
+    make_check(headers={"X-Key": "2"}, enabled=False)
+    assert configuration.unreadable() == 0
+
+    spoil(settings, tmp_path / "ring", how)
+
+    assert configuration.unreadable() == 1
+
+
+@SPOILED
+def test_pages_open_without_the_keyring(sealed, settings, tmp_path, console, make_user, how):
+    client = console(make_user(role="admin"))
+    spoil(settings, tmp_path / "ring", how)
+
+    for path in (f"check/{sealed.pk}/", f"service/{sealed.service_id}/", "service/", "check/"):
+        assert client.get(f"/admin/reliability/{path}").status_code == 200
+    assert b"The headers of 1 check do not unseal" in client.get("/admin/").content
