@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.contrib.auth import get_user_model
 from django.db.models import Case, IntegerField, Value, When
 from django.http import HttpResponse, JsonResponse
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from notifications.models import Channel
 from reliability.models import Check, Incident, Service
@@ -138,8 +138,12 @@ def _objects(query: str, kind: Kind, request: HttpRequest) -> list[dict[str, str
 
 
 def _page_of(model: type[Model], key: object) -> str:
-    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
-    return reverse(name, args=[key])
+    """Return where an object is looked at: on a page of its own, else in its form."""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    try:
+        return reverse(f"{name}_page", args=[key])
+    except NoReverseMatch:
+        return reverse(f"{name}_change", args=[key])
 
 
 def _ranked(query: str, results: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -155,6 +155,10 @@ document.addEventListener("ops:state", ({ detail }) => {
   live.dataset.state = detail.state;
   live.title = detail.reason ?? "";
   one("span", live).textContent = STATES[detail.state] ?? detail.state;
+  if (detail.reason !== "signed-out") return;
+  one("span", live).textContent = "Signed out";
+  const again = make("a", { href: `${live.dataset.signIn}?next=${encodeURIComponent(location.pathname + location.search)}` }, "Sign in again");
+  toast(make("span", {}, "Your session has ended. ", again), "warning");
 });
 const bell = one("#bell");
 const ALERTS = "topic:alerts";
@@ -217,6 +221,15 @@ document.addEventListener("keydown", (event) => {
   if (opener && asked && !one("dialog[open]")) { event.preventDefault(); openPalette(); }
 });
 if (!opener) sessionStorage.removeItem("recent");
+
+// What scrolls sideways must be reached by keyboard, too.
+const scrollers = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+all(".tabular fieldset.module, #change-history").forEach((box) => scrollers.observe(box));
 
 // What arrives later is treated as what was there: times, copy buttons.
 const prepare = () => {

@@ -44,7 +44,7 @@ def test_a_result_leads_to_its_page(find):
             "kind": "Service",
             "title": "Shop",
             "detail": "production",
-            "url": f"/admin/reliability/service/{service.pk}/change/",
+            "url": f"/admin/reliability/service/{service.pk}/",
         }
     ]
 
