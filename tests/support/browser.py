@@ -31,6 +31,8 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
 _HEAR_VIOLATIONS = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`Policy: ${event.effectiveDirective} refused ${event.blockedURI}`));"""
 _JUDGE = """async (rules) => {
+  // What follows the size of the window does so in its next frame.
+  for (const _ of [1, 2]) await new Promise(requestAnimationFrame);
   const options = {resultTypes: ["violations"], runOnly: rules};
   const {violations} = await axe.run(document, options);
   return violations.flatMap((rule) => rule.nodes.map((node) =>
