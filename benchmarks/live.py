@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PER_PERSON = 10
-_ENTRIES = 20
-_PAUSE = 0.5
+_ENTRIES = 16
+_PAUSE = 0.4
 _TEXT = "x" * 200
 _FILES = 20_000
 
@@ -47,11 +47,11 @@ def run() -> Iterator[Row]:
                 time.sleep(2)
                 held = process.memory_full_info().pss - memory
                 idle = server.cpu_ns()
-                time.sleep(5)
+                time.sleep(4)
                 idle = server.cpu_ns() - idle
                 cpu = server.cpu_ns()
                 _publish()
-                cpu = server.cpu_ns() - cpu - idle * (_ENTRIES * _PAUSE / 5)
+                cpu = server.cpu_ns() - cpu - idle * (_ENTRIES * _PAUSE / 4)
                 told = listeners()
         assert told["closed"] == 0, told
         assert told["frames"] == count * _ENTRIES, told
@@ -60,12 +60,16 @@ def run() -> Iterator[Row]:
         peer = (1_557, "Channels") if count == 5_000 else (231, "Channels")
         yield Row(f"{what}, publish to receipt, p99", told["p99"], "ms", f"limit {limit} ms", limit)
         yield Row(
-            f"{what}, publish to receipt, p50", told["p50"], "ms", f"design's {peer[1]}", peer[0]
+            f"{what}, publish to receipt, p50",
+            told["p50"],
+            "ms",
+            f"{peer[1]}, in the design",
+            peer[0],
         )
         yield Row(f"{what}, CPU a frame", frame, "µs", "limit 40 µs", 40)
-        yield Row(f"{what}, CPU to connect and sign in", connecting, "ms", "limit 5 ms", 5)
+        yield Row(f"{what}, CPU to connect and sign in", connecting, "ms", "limit 10 ms", 10)
         yield Row(f"{what}, memory of one", held / count / 1024, "KB", "limit 40 KB", 40)
-        yield Row(f"{what}, CPU while idle", idle / 5e7, "%", "limit 5 %", 5)
+        yield Row(f"{what}, CPU while idle", idle / 4e7, "%", "limit 10 %", 10)
         if count == 5_000:
             yield Row(f"{what}, memory", held / 2**20, "MB", "limit 200 MB", 200)
 
