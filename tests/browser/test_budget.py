@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +17,7 @@ def loaded(browse):
     finished = []
     page.on("requestfinished", lambda request: finished.append(request))  # noqa: PLW0108  # marked by playwright
     page.goto("/admin/")
-    page.wait_for_function("document.documentElement.dataset.live === 'live'")
+    expect(page.locator("html")).to_have_attribute("data-live", "live")
     page.wait_for_load_state("networkidle")
     return {urlsplit(request.url).path: request.sizes() for request in finished}
 
