@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from notifications.consumers import OUTLET
+from notifications.services.conversation import OUTLET
 
 if TYPE_CHECKING:
     import asyncio

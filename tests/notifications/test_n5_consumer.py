@@ -14,9 +14,8 @@ from accounts.services.users import reset_password
 from audit.models import AuditRecord
 from core.actors import SYSTEM
 from core.crypto import keyed_digest
-from notifications import consumers
 from notifications.models import FeedEntry, ReadCursor
-from notifications.services import live, livehub
+from notifications.services import conversation, live, livehub
 from tests.support.sockets import KEY, PATH, Line, cookie, hub, in_db, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,7 +126,7 @@ def test_another_first_frame_is_not_enough(first):
 
 
 def test_who_says_nothing_is_sent_away(monkeypatch):
-    monkeypatch.setattr(consumers, "AUTH_SECONDS", 0.05)
+    monkeypatch.setattr(conversation, "AUTH_SECONDS", 0.05)
 
     async def talk(hub):
         line = await Line(hub).accepted()
