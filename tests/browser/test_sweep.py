@@ -77,9 +77,9 @@ def test_pages_of_a_model(browse, model):
         faults += visit(page, row, f"{label}-page")
     if row is not None:
         faults += visit(page, f"{row}change/", f"{label}-change")
+        links = page.locator("#content a").evaluate_all("links => links.map(link => link.href)")
         for part in ("delete", "history"):
-            page.goto(f"{row}change/")
-            if page.locator(f"#content a[href*='/{part}/']").count():
+            if any(f"/{part}/" in link for link in links):
                 faults += visit(page, f"{row}{part}/", f"{label}-{part}")
     tell(faults)
 
