@@ -160,6 +160,10 @@ def sweep_jobs() -> dict[str, int]:
             counts["requeued"] += silent.filter(
                 attempts__lt=_ATTEMPTS, cancel_requested_at=None
             ).update(state=Job.State.QUEUED, lease=None, rung_at=now - _LONGEST_WAIT)
+        # What somebody had cancelled by then has ended as they asked.
+        counts["cancelled"] += silent.filter(cancel_requested_at__isnull=False).update(
+            state=Job.State.CANCELLED, lease=None, finished_at=now
+        )
         counts["lost"] += silent.update(
             state=Job.State.FAILED,
             lease=None,

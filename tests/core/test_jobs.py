@@ -99,6 +99,21 @@ def test_a_cancelled_job_does_not_begin():
     assert jobs.begin(UptimeTest, str(job.pk)) is None
 
 
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_job_whose_worker_dies_after_it_was_cancelled_ends_as_cancelled(sent, attempts):
+    job = _job(attempts=attempts - 1)
+    assert jobs.begin(UptimeTest, str(job.pk)) is not None
+    long_ago = timezone.now() - timedelta(minutes=10)
+    UptimeTest.objects.update(heartbeat_at=long_ago, cancel_requested_at=long_ago)
+
+    counts = jobs.sweep_jobs()
+
+    assert counts == {"rung": 0, "requeued": 0, "lost": 0, "cancelled": 1}
+    job = _reload(job)
+    assert (job.state, job.error_code, job.lease) == ("cancelled", "", None)
+    assert job.finished_at is not None
+
+
 def test_a_running_job_learns_that_it_was_cancelled():
     job = _job()
     lease = jobs.begin(UptimeTest, str(job.pk))
