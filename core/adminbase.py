@@ -148,6 +148,13 @@ class SettingsAdmin(ConsoleAdmin[M]):
             ),
         )
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer to delete many at once only where one alone wants no name typed."""
+        offered = super().get_actions(request)
+        if self.asks_for_name:
+            offered.pop("delete_selected", None)
+        return offered
+
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -166,6 +166,19 @@ def test_what_asks_for_its_name_stays_until_it_is_typed(console, make_user, monk
     assert Channel.objects.count() == 0
 
 
+def test_what_asks_for_its_name_is_not_deleted_with_others_at_once(console, make_user):
+    shops = [catalogue.create_service(actor=ACTOR, name=name) for name in ("Shop", "Till")]
+    client = console(make_user(role="admin"))
+    address = reverse("admin:reliability_service_changelist")
+    assert 'value="delete_selected"' not in client.get(address).content.decode()
+
+    keys = [shop.pk for shop in shops]
+    asked = {"action": "delete_selected", "_selected_action": keys, "post": "yes"}
+    client.post(address, asked)
+
+    assert type(shops[0]).objects.count() == 2
+
+
 def test_messages_stand_in_the_page(console, make_user):
     client = console(make_user(role="admin"))
     data = {"action": "send_test", "index": "0"}
