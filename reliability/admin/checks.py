@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
 from core.components import badge, when
-from reliability.admin.contexts import check_context
+from reliability.admin.contexts.checks import check_context
 from reliability.admin.display import last_answer, milliseconds, run_checks
 from reliability.admin.forms import CheckForm
 from reliability.admin.pages import PagedList, seen, show

@@ -16,7 +16,8 @@ from accounts.actors import actor_of
 from core.adminbase import RecordAdmin, ask_to_confirm
 from core.components import badge, when
 from core.errors import DomainError
-from reliability.admin.contexts import incident_context, lasted
+from reliability.admin.contexts.incidents import incident_context
+from reliability.admin.contexts.shared import lasted
 from reliability.admin.display import BoundedPaginator
 from reliability.admin.pages import act, seen, show
 from reliability.models import Incident

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
 from core.components import badge
-from reliability.admin.contexts import service_context
+from reliability.admin.contexts.services import service_context
 from reliability.admin.display import run_checks, small_bar
 from reliability.admin.filters import FoundFilter, WatchedFilter
 from reliability.admin.forms import CheckForm

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts.actors import actor_of
 from core.adminbase import RecordAdmin
 from core.components import badge, when
-from reliability.admin.contexts import test_context
+from reliability.admin.contexts.uptime_tests import test_context
 from reliability.admin.display import BoundedPaginator, run_checks
 from reliability.admin.pages import act, seen, show
 from reliability.models import UptimeTest

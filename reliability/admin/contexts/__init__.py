@@ -1,0 +1,1 @@
+"""What the pages of one thing show, each part to whom may see it; a module for each noun."""

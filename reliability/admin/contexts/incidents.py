@@ -1,0 +1,69 @@
+"""What the page of an incident shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.urls import reverse
+from django.utils.html import format_html
+
+from core.components import badge, when
+from reliability.admin.contexts.shared import lasted
+from reliability.models import Incident, IncidentEvent
+from reliability.selectors.incidents import SEE_ANSWERS
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+_TONES: Final = {
+    IncidentEvent.Kind.OPENED: "bad",
+    IncidentEvent.Kind.ACKNOWLEDGED: "warn",
+    IncidentEvent.Kind.RESOLVED: "ok",
+    IncidentEvent.Kind.NOTE: "info",
+}
+
+
+def incident_context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
+    """Return what the page of an incident shows."""
+    may = request.user.has_perm
+    is_open = incident.state != Incident.State.RESOLVED
+    shown: dict[str, Any] = {
+        "is_open": is_open,
+        "lasted": lasted(incident),
+        "facts": _facts(incident),
+        "may_acknowledge": may("reliability.acknowledge_incident")
+        and incident.state == Incident.State.TRIGGERED,
+        "may_resolve": may("reliability.change_incident") and is_open,
+        "may_note": may("reliability.acknowledge_incident"),
+        "may_see_latency": may("reliability.view_sample") and incident.check_of_id is not None,
+        "answer": incident.excerpt if may(SEE_ANSWERS) else "",
+    }
+    if may("reliability.view_incidentevent"):
+        shown["timeline"] = [
+            (event, _TONES.get(IncidentEvent.Kind(event.kind), ""))
+            for event in reversed(incident.events.all())
+        ]
+    return shown
+
+
+def _facts(incident: Incident) -> list[tuple[str, object]]:
+    service: object = incident.service_name
+    if incident.service_id is not None:
+        page = reverse("admin:reliability_service_page", args=[incident.service_id])
+        service = format_html('<a href="{}">{}</a>', page, incident.service_name)
+    check: object = "deleted"
+    if incident.check_of is not None:
+        page = reverse("admin:reliability_check_page", args=[incident.check_of.pk])
+        check = format_html('<a href="{}">{}</a>', page, incident.check_of.label)
+    return [
+        ("Service", service),
+        ("Check", check),
+        ("Severity", badge(incident.severity)),
+        ("Owner", incident.owner or "nobody yet"),
+        ("Began", when(incident.started_at)),
+        ("Noticed", when(incident.opened_at)),
+        ("Acknowledged", when(incident.acknowledged_at)),
+        ("Resolved", when(incident.resolved_at)),
+        ("Lasted", lasted(incident)),
+        ("Found", incident.detail or incident.failure or "-"),
+    ]

@@ -1,0 +1,92 @@
+"""What the pages of several nouns show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from core.components import Column, Table, badge, when
+from reliability.admin.display import milliseconds
+from reliability.admin.pages import history_of
+from reliability.selectors import history
+from reliability.selectors.bars import span
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+
+    from reliability.models import Check, Incident, Service
+
+TIMINGS: Final = (
+    Column("Name", numeric=True),
+    Column("Connection", numeric=True),
+    Column("TLS", numeric=True),
+    Column("First byte", numeric=True),
+    Column("Total", numeric=True),
+)
+"""The last columns of a table of results; `timings` fills them."""
+_SHOWN: Final = 10
+
+
+def watched(request: HttpRequest, thing: Service | Check) -> dict[str, Any]:
+    """Return what a service and a check have in common: acts, history and incidents."""
+    may = request.user.has_perm
+    noun = thing._meta.model_name
+    shown: dict[str, Any] = {"run_url": "", "edit_url": ""}
+    if may("reliability.run_uptimetest"):
+        shown["run_url"] = reverse(f"admin:reliability_{noun}_run", args=[thing.pk])
+    if may(f"reliability.change_{noun}"):
+        shown["edit_url"] = reverse(f"admin:reliability_{noun}_change", args=[thing.pk])
+    if may("reliability.view_statesegment"):
+        shown |= history_of(request, history.windows(**{f"{noun}_id": thing.pk}))
+    if may("reliability.view_incident"):
+        shown["incidents"] = _incidents(thing.incidents.all())
+    return shown
+
+
+def verdict(*, ok: bool) -> str:
+    """Return whether a result was good."""
+    return badge("ok", "OK") if ok else badge("failed")
+
+
+def timings(*spent: float | None) -> list[str]:
+    """Return the cells of `TIMINGS`."""
+    return [milliseconds(value) for value in spent]
+
+
+def lasted(incident: Incident) -> str:
+    """Return how long an incident lasted, or lasts."""
+    end = incident.resolved_at or timezone.now()
+    return span(round((end - incident.started_at).total_seconds() * 1_000_000))
+
+
+def _incidents(found: QuerySet[Incident]) -> Table:
+    newest = found.select_related("owner").defer("excerpt").order_by("-id")
+    return Table(
+        columns=[
+            Column("State"),
+            Column("Incident"),
+            Column("Began"),
+            Column("Lasted", numeric=True),
+            Column("Owner"),
+        ],
+        rows=[
+            [
+                badge(incident.state),
+                format_html(
+                    '<a href="{}">{}</a>',
+                    reverse("admin:reliability_incident_change", args=[incident.pk]),
+                    incident.title,
+                ),
+                when(incident.started_at),
+                lasted(incident),
+                incident.owner or "-",
+            ]
+            for incident in newest[:_SHOWN]
+        ],
+        caption="Incidents",
+        empty="No incident so far.",
+    )
