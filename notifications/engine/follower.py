@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from notifications.engine import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from notifications.engine.frames import Entry
     from notifications.engine.hub import Hub
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 MOST_BEHIND: Final = 1_000
+STALL_SECONDS: Final = 30.0
 _MOST_RING_BYTES: Final = 4_194_304
 _BURST: Final = 100
 
@@ -48,6 +49,8 @@ class _Ring:
         self.lock = asyncio.Lock()
         self._frames: deque[bytes] = deque()
         self._bytes = 0
+        # The newest cursor that is known to be too far back; as time goes on, it only gets further.
+        self.out_of_reach = -1
 
     @property
     def first(self) -> int:
@@ -62,14 +65,16 @@ class _Ring:
         while len(self._frames) > MOST_BEHIND or self._bytes > _MOST_RING_BYTES:
             self._bytes -= len(self._frames.popleft())
 
-    def extend_left(self, older: Sequence[bytes]) -> bool:
-        """Put older entries before the others; False if there is no room for them."""
+    def has_room(self, older: Sequence[bytes]) -> bool:
+        """Tell whether so many older entries may stand before the others."""
         size = sum(map(len, older))
-        if self._bytes + size > _MOST_RING_BYTES or len(older) + len(self._frames) > MOST_BEHIND:
-            return False
+        fits = self._bytes + size <= _MOST_RING_BYTES
+        return fits and len(older) + len(self._frames) <= MOST_BEHIND
+
+    def extend_left(self, older: Sequence[bytes]) -> None:
+        """Put older entries before the others."""
         self._frames.extendleft(reversed(older))
-        self._bytes += size
-        return True
+        self._bytes += sum(map(len, older))
 
     def after(self, cursor: int, limit: int) -> list[bytes]:
         """Return the frames that follow a cursor, which must not be older than the ring."""
@@ -81,6 +86,7 @@ class _Ring:
         self.last = last
         self._frames.clear()
         self._bytes = 0
+        self.out_of_reach = -1
 
 
 class Follower:
@@ -91,25 +97,36 @@ class Follower:
         self._rows = rows
         self._rings: dict[str, _Ring] = {}
 
-    async def catch_up(self, socket: Socket, audience: str, cursor: int | None) -> None:
+    async def catch_up(
+        self,
+        socket: Socket,
+        audience: str,
+        cursor: int | None,
+        *,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Send what came after the cursor, then let the connection follow.
 
         Without a cursor it begins now. One that is too old, or ahead of the feed since the database
-        was restored, is answered by `resync`.
+        was restored, is answered by `resync`. `is_wanted` is asked in the very turn in which
+        something is sent: a right may be lost while rows are read, and then it ends there.
         """
         ring = await self._ring(audience)
         if cursor is None:
             cursor = ring.last
         elif cursor != ring.last:
             self._hub.stats["replays"] += 1
-        while not socket.code:
-            if cursor > ring.last:
+        has_looked = False
+        # After each wait it begins here again.
+        while not socket.code and is_wanted():
+            if cursor > ring.last and not has_looked:
                 # Another process may have published what this one has not read yet.
+                has_looked = True
                 await self._advance(audience, ring)
-                if cursor > ring.last:
-                    cursor = self._resync(socket, audience, ring.last)
-            elif cursor + 1 < ring.first and not await self._cover(audience, ring, cursor):
+            elif cursor > ring.last or cursor <= ring.out_of_reach:
                 cursor = self._resync(socket, audience, ring.last)
+            elif cursor + 1 < ring.first:
+                await self._cover(audience, ring, cursor)
             elif cursor == ring.last:
                 self._rings[audience] = ring
                 self._hub.follow(socket, audience, cursor)
@@ -174,19 +191,22 @@ class Follower:
         frame = frames.encode("resync", audience=audience, seq=last)
         self._hub.tell(audience, frame, last)
 
-    async def _cover(self, audience: str, ring: _Ring, cursor: int) -> bool:
-        """Read the entries between a cursor and the ring; False if they are too many or gone."""
-        if ring.last - cursor > MOST_BEHIND:
-            return False
+    async def _cover(self, audience: str, ring: _Ring, cursor: int) -> None:
+        """Read the entries between a cursor and the ring, or note that they are out of reach."""
         async with ring.lock:
             older: list[bytes] = []
             while cursor + 1 + len(older) < ring.first:
-                missing = ring.first - cursor - 1 - len(older)
-                page = await self._rows.entries(audience, cursor + len(older), min(PAGE, missing))
-                if not page or page[0].seq != cursor + len(older) + 1:
-                    return False
+                at = cursor + len(older)
+                page: Sequence[Entry] = []
+                # The oldest come first: where the limit is met, the whole is too large.
+                if cursor > ring.out_of_reach and ring.last - cursor <= MOST_BEHIND:
+                    limit = min(_BURST, ring.first - at - 1)
+                    page = await self._rows.entries(audience, at, limit)
                 older += [frames.event(entry) for entry in page]
-            return ring.extend_left(older)
+                if not page or page[0].seq != at + 1 or not ring.has_room(older):
+                    ring.out_of_reach = max(ring.out_of_reach, cursor)
+                    return
+            ring.extend_left(older)
 
     async def _replay(self, socket: Socket, ring: _Ring, cursor: int) -> int:
         """Send some of what a connection missed, as fast as it reads; return how far it is."""
@@ -196,8 +216,13 @@ class Follower:
             cursor += 1
         if socket.queue:
             socket.room = asyncio.Event()
-            await socket.room.wait()
-            socket.room = None
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await socket.room.wait()
+            except TimeoutError:
+                self._hub.drop_slow(socket)
+            finally:
+                socket.room = None
         return cursor
 
     def _resync(self, socket: Socket, audience: str, seq: int) -> int:

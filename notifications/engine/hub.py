@@ -168,12 +168,16 @@ class Hub:
                 # A value that is out of date by now; the next one takes its place.
                 self.stats["metrics_replaced"] += 1
                 return True
-            self.stats["slow_closes"] += 1
-            self.close(socket, frames.TOO_SLOW, "too slow")
+            self.drop_slow(socket)
             return False
         self.stats["frames"] += 1
         self.stats["metrics_replaced"] += replaced
         return True
+
+    def drop_slow(self, socket: Socket) -> None:
+        """End a connection that does not read; its client comes back and catches up."""
+        self.stats["slow_closes"] += 1
+        self.close(socket, frames.TOO_SLOW, "too slow")
 
     def broadcast(self, audience: str, seq: int, frame: bytes, *, delay: float | None) -> None:
         """Send an entry to the followers who have not had it; `delay` is the time since commit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import random
 from datetime import UTC, datetime
@@ -78,41 +79,47 @@ def hub():
     return Hub(most=1000, heartbeat_seconds=30)
 
 
-def run(main):
-    asyncio.run(asyncio.wait_for(main, 20))
+def in_loop(test):
+    """Run a test that waits."""
+
+    @functools.wraps(test)
+    def run(**given):
+        asyncio.run(asyncio.wait_for(test(**given), 20))
+
+    return run
 
 
-def test_what_was_missed_comes_first_and_what_is_new_follows(hub):
+async def back(hub, follows, cursor, number="a"):
+    """Let a client return with a cursor; give what it hears."""
+    socket, tape = join(hub, number)
+    await follows.catch_up(socket, AUDIENCE, cursor)
+    return tape
+
+
+@in_loop
+async def test_what_was_missed_comes_first_and_what_is_new_follows(hub):
     rows = Rows(10)
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        await follows.catch_up(socket, AUDIENCE, 7)
-        rows.publish(2)
-        await follows.advance()
-        assert heard(tape) == [8, 9, 10, 11, 12]
-        assert hub.statistics()["replays"] == 1
-
-    run(main())
+    follows = Follower(hub, rows)
+    tape = await back(hub, follows, 7)
+    rows.publish(2)
+    await follows.advance()
+    assert heard(tape) == [8, 9, 10, 11, 12]
+    assert hub.statistics()["replays"] == 1
 
 
-def test_without_a_cursor_only_what_is_new_is_told(hub):
+@in_loop
+async def test_without_a_cursor_only_what_is_new_is_told(hub):
     rows = Rows(10)
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        await follows.catch_up(socket, AUDIENCE, None)
-        rows.publish()
-        await follows.advance()
-        assert heard(tape) == [11]
-
-    run(main())
+    follows = Follower(hub, rows)
+    tape = await back(hub, follows, None)
+    rows.publish()
+    await follows.advance()
+    assert heard(tape) == [11]
 
 
 @pytest.mark.parametrize("seed", range(15))
-def test_nobody_misses_or_repeats_anything_while_others_publish(hub, seed):
+@in_loop
+async def test_nobody_misses_or_repeats_anything_while_others_publish(hub, seed):
     chance = random.Random(seed)  # noqa: S311  # a schedule, no secret
     rows = Rows(chance.randrange(900), slow=True, seed=seed)
     clients = []
@@ -144,192 +151,197 @@ def test_nobody_misses_or_repeats_anything_while_others_publish(hub, seed):
         if tape.stopped:
             tape.go_on()
 
-    async def main():
-        follows = Follower(hub, rows)
-        waking = asyncio.create_task(wake(follows))
-        await asyncio.gather(publish(), *(connect(follows, n) for n in range(25)))
-        waking.cancel()
-        await asyncio.gather(waking, return_exceptions=True)
-        await follows.advance()
-
-    run(main())
+    follows = Follower(hub, rows)
+    waking = asyncio.create_task(wake(follows))
+    await asyncio.gather(publish(), *(connect(follows, n) for n in range(25)))
+    waking.cancel()
+    await asyncio.gather(waking, return_exceptions=True)
+    await follows.advance()
     assert len(clients) == 25
     for cursor, tape in clients:
         assert tape.ended is None
         assert heard(tape) == list(range(cursor + 1, rows.head + 1))
 
 
-def test_a_thousand_who_return_cost_few_reads(hub):
+@in_loop
+async def test_a_thousand_who_return_cost_few_reads(hub):
     rows = Rows(100)
-
-    async def main():
-        follows = Follower(hub, rows)
-        tapes = []
-        for number in range(1000):
-            socket, tape = join(hub, str(number))
-            await follows.catch_up(socket, AUDIENCE, number % 100)
-            tapes.append(tape)
-        assert [len(tape.frames) for tape in tapes] == [100 - n % 100 for n in range(1000)]
-        assert rows.reads == 1
-
-    run(main())
+    follows = Follower(hub, rows)
+    tapes = []
+    for number in range(1000):
+        socket, tape = join(hub, str(number))
+        await follows.catch_up(socket, AUDIENCE, number % 100)
+        tapes.append(tape)
+    assert [len(tape.frames) for tape in tapes] == [100 - n % 100 for n in range(1000)]
+    assert rows.reads == 1
 
 
 @pytest.mark.parametrize(
     ("cursor", "said"), [(0, [("resync", 1001)]), (1, list(range(2, 1002)))], ids=["too old", "old"]
 )
-def test_a_thousand_entries_are_caught_up_and_no_more(hub, cursor, said):
+@in_loop
+async def test_a_thousand_entries_are_caught_up_and_no_more(hub, cursor, said):
     rows = Rows(1001)
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        await follows.catch_up(socket, AUDIENCE, cursor)
-        rows.publish()
-        await follows.advance()
-        assert heard(tape) == [*said, 1002]
-
-    run(main())
+    follows = Follower(hub, rows)
+    tape = await back(hub, follows, cursor)
+    rows.publish()
+    await follows.advance()
+    assert heard(tape) == [*said, 1002]
 
 
-def test_trimmed_entries_cannot_be_caught_up(hub):
+@in_loop
+async def test_trimmed_entries_cannot_be_caught_up(hub):
     rows = Rows(20)
     rows.seqs = [19, 20]
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        await follows.catch_up(socket, AUDIENCE, 10)
-        assert heard(tape) == [("resync", 20)]
-        other, second = join(hub, "b")
-        await follows.catch_up(other, AUDIENCE, 18)
-        assert heard(second) == [19, 20]
-
-    run(main())
+    follows = Follower(hub, rows)
+    tape = await back(hub, follows, 10)
+    assert heard(tape) == [("resync", 20)]
+    second = await back(hub, follows, 18, "b")
+    assert heard(second) == [19, 20]
 
 
-def test_a_cursor_ahead_of_the_feed_begins_anew(hub):
+@in_loop
+async def test_a_cursor_ahead_of_the_feed_begins_anew(hub):
     rows = Rows(5)
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        await follows.catch_up(socket, AUDIENCE, 50)
-        rows.publish()
-        await follows.advance()
-        assert heard(tape) == [("resync", 5), 6]
-
-    run(main())
+    follows = Follower(hub, rows)
+    tape = await back(hub, follows, 50)
+    rows.publish()
+    await follows.advance()
+    assert heard(tape) == [("resync", 5), 6]
 
 
-def test_a_cursor_ahead_of_this_process_is_no_reason_to_begin_anew(hub):
+@in_loop
+async def test_a_cursor_ahead_of_this_process_is_no_reason_to_begin_anew(hub):
     rows = Rows(5)
-
-    async def main():
-        follows = Follower(hub, rows)
-        first, _ = join(hub)
-        await follows.catch_up(first, AUDIENCE, None)
-        rows.publish(3)
-        second, tape = join(hub, "b")
-        await follows.catch_up(second, AUDIENCE, 7)
-        assert heard(tape) == [8]
-
-    run(main())
+    follows = Follower(hub, rows)
+    await back(hub, follows, None)
+    rows.publish(3)
+    tape = await back(hub, follows, 7, "b")
+    assert heard(tape) == [8]
 
 
-def test_a_database_that_was_restored_begins_anew_for_all(hub):
+@in_loop
+async def test_a_database_that_was_restored_begins_anew_for_all(hub):
     rows = Rows(10)
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        await follows.catch_up(socket, AUDIENCE, None)
-        rows.seqs, rows.head = [1, 2, 3], 3
-        await follows.advance()
-        rows.publish()
-        await follows.advance()
-        assert heard(tape) == [("resync", 3), 4]
-
-    run(main())
+    follows = Follower(hub, rows)
+    tape = await back(hub, follows, None)
+    rows.seqs, rows.head = [1, 2, 3], 3
+    await follows.advance()
+    rows.publish()
+    await follows.advance()
+    assert heard(tape) == [("resync", 3), 4]
 
 
-def test_entries_trimmed_before_they_were_read_begin_anew(hub):
+@in_loop
+async def test_entries_trimmed_before_they_were_read_begin_anew(hub):
     rows = Rows(3)
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        await follows.catch_up(socket, AUDIENCE, None)
-        rows.publish(5)
-        rows.seqs = [7, 8]
-        await follows.advance()
-        assert heard(tape) == [("resync", 6), 7, 8]
-
-    run(main())
+    follows = Follower(hub, rows)
+    tape = await back(hub, follows, None)
+    rows.publish(5)
+    rows.seqs = [7, 8]
+    await follows.advance()
+    assert heard(tape) == [("resync", 6), 7, 8]
 
 
-def test_a_long_way_behind_is_read_in_pages(hub):
+@in_loop
+async def test_a_long_way_behind_is_read_in_pages(hub):
     rows = Rows(0)
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        await follows.catch_up(socket, AUDIENCE, None)
-        rows.publish(1700)
-        await follows.advance()
-        assert heard(tape) == list(range(1, 1701))
-
-    run(main())
+    follows = Follower(hub, rows)
+    tape = await back(hub, follows, None)
+    rows.publish(1700)
+    await follows.advance()
+    assert heard(tape) == list(range(1, 1701))
 
 
-def test_large_entries_do_not_stay_in_memory(hub, monkeypatch):
+@in_loop
+async def test_large_entries_do_not_stay_in_memory(hub, monkeypatch):
     monkeypatch.setattr(follower, "_MOST_RING_BYTES", 1_000)
     rows = Rows(0)
-
-    async def main():
-        follows = Follower(hub, rows)
-        first, _ = join(hub)
-        await follows.catch_up(first, AUDIENCE, None)
-        rows.publish(100)
-        await follows.advance()
-        second, tape = join(hub, "b")
-        await follows.catch_up(second, AUDIENCE, 98)
-        third, other = join(hub, "c")
-        await follows.catch_up(third, AUDIENCE, 5)
-        assert heard(tape) == [99, 100]
-        assert heard(other) == [("resync", 100)]
-
-    run(main())
+    follows = Follower(hub, rows)
+    await back(hub, follows, None)
+    rows.publish(100)
+    await follows.advance()
+    tape = await back(hub, follows, 98, "b")
+    other = await back(hub, follows, 5, "c")
+    assert heard(tape) == [99, 100]
+    assert heard(other) == [("resync", 100)]
 
 
-def test_a_client_that_leaves_in_the_middle_is_forgotten(hub):
+@in_loop
+async def test_a_client_that_leaves_in_the_middle_is_forgotten(hub):
     rows = Rows(500)
-
-    async def main():
-        follows = Follower(hub, rows)
-        socket, tape = join(hub)
-        tape.stopped = True
-        catching = asyncio.create_task(follows.catch_up(socket, AUDIENCE, 0))
-        for _ in range(5):
-            await asyncio.sleep(0)
-        hub.remove(socket, 1001)
-        await catching
-        assert not hub.is_followed(AUDIENCE)
-        assert len(tape.frames) < 200
-
-    run(main())
+    follows = Follower(hub, rows)
+    socket, tape = join(hub)
+    tape.stopped = True
+    catching = asyncio.create_task(follows.catch_up(socket, AUDIENCE, 0))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    hub.remove(socket, 1001)
+    await catching
+    assert not hub.is_followed(AUDIENCE)
+    assert len(tape.frames) < 200
 
 
-def test_an_audience_that_nobody_follows_is_not_read(hub):
+@in_loop
+async def test_an_audience_that_nobody_follows_is_not_read(hub):
     rows = Rows(1)
+    follows = Follower(hub, rows)
+    socket, _ = join(hub)
+    await follows.catch_up(socket, AUDIENCE, None)
+    hub.remove(socket, 1001)
+    rows.publish()
+    await follows.advance()
+    assert rows.reads == 0
 
-    async def main():
-        follows = Follower(hub, rows)
-        socket, _ = join(hub)
-        await follows.catch_up(socket, AUDIENCE, None)
-        hub.remove(socket, 1001)
-        rows.publish()
-        await follows.advance()
-        assert rows.reads == 0
 
-    run(main())
+@in_loop
+async def test_a_right_that_is_lost_while_rows_are_read_ends_the_catch_up(hub):
+    rows = Rows(300)
+    follows = Follower(hub, rows)
+    socket, tape = join(hub)
+    await follows.catch_up(socket, AUDIENCE, 0, is_wanted=lambda: not rows.reads)
+    rows.publish()
+    await follows.advance()
+    assert (heard(tape), hub.is_followed(AUDIENCE)) == ([], False)
+
+
+@in_loop
+async def test_a_right_that_is_lost_ends_a_replay_under_way(hub):
+    rows = Rows(300)
+    follows = Follower(hub, rows)
+    socket, tape = join(hub)
+    tape.stopped = True
+    catching = asyncio.create_task(
+        follows.catch_up(socket, AUDIENCE, 0, is_wanted=lambda: not tape.frames)
+    )
+    for _ in range(5):
+        await asyncio.sleep(0)
+    tape.go_on()
+    await catching
+    assert (heard(tape), hub.is_followed(AUDIENCE)) == ([1, 2], False)
+
+
+@in_loop
+async def test_who_does_not_read_what_was_missed_is_too_slow(hub, monkeypatch):
+    monkeypatch.setattr(follower, "STALL_SECONDS", 0.05)
+    rows = Rows(300)
+    follows = Follower(hub, rows)
+    socket, tape = join(hub)
+    tape.stopped = True
+    await follows.catch_up(socket, AUDIENCE, 0)
+    assert tape.ended == (4409, "too slow")
+    assert (hub.stats["slow_closes"], hub.is_followed(AUDIENCE)) == (1, False)
+
+
+@in_loop
+async def test_what_is_too_large_to_catch_up_is_not_read_again_for_each_who_returns(
+    hub, monkeypatch
+):
+    monkeypatch.setattr(follower, "_MOST_RING_BYTES", 20_000)
+    rows = Rows(900)
+    follows = Follower(hub, rows)
+    tapes = [await back(hub, follows, number, str(number)) for number in range(50, -1, -1)]
+    assert all(heard(tape) == [("resync", 900)] for tape in tapes)
+    # It ended at the page that was too much, and nobody tried again.
+    assert rows.reads == 2
+    assert heard(await back(hub, follows, 850, "near")) == list(range(851, 901))
