@@ -22,7 +22,7 @@ from core import tracing
 from core.headers import api_headers
 from notifications.engine import frames
 from notifications.services.conversation import Conversation
-from notifications.services.handshakes import EndedError, Known, Refusal, admitted
+from notifications.services.handshakes import EndedError, Known, Refusal, admitted, spread_ms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -45,7 +45,6 @@ class Consumer:
 
     def __init__(self, live: LiveHub) -> None:
         self._live = live
-        self._handshakes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
@@ -61,11 +60,7 @@ class Consumer:
                 return
             number = secrets.token_hex(8)
             conversation = Conversation(self._live, scope, receive, send, number)
-            self._handshakes += 1
-            try:
-                known = await self._identify(headers, number)
-            finally:
-                self._handshakes -= 1
+            known = await self._identify(headers, number)
             if isinstance(known, Refusal):
                 await self._refuse(scope, send, known)
             else:
@@ -82,7 +77,7 @@ class Consumer:
             return Refusal(400, "The address takes no parameters; send a token as first frame.")
         if not _is_allowed(headers):
             return Refusal(403, "The page belongs to another site.")
-        if self._handshakes >= MOST_HANDSHAKES:
+        if self._live.arriving >= MOST_HANDSHAKES:
             return Refusal(503, "Too many connections begin at once.", _RETRY_SECONDS)
         return None
 
@@ -90,10 +85,12 @@ class Consumer:
         self, headers: Mapping[str, str], number: str
     ) -> Known | Refusal | EndedError | None:
         """Return who is there by cookie or header, or None for who has to say so first."""
+        if self._live.is_stopping:
+            return EndedError(frames.RESTART, "restart", retry_ms=spread_ms())
         session = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME, "")
         try:
-            return await self._live.in_thread(
-                admitted, session, headers.get("x-dash-key"), number, self._live.take_slot
+            return await self._live.judge(
+                number, admitted, session, headers.get("x-dash-key"), number, self._live.take_slot
             )
         except EndedError as ended:
             return ended

@@ -40,6 +40,7 @@ class Socket:
     granted: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     cursors: dict[str, int] = field(default_factory=dict)
+    is_behind: bool = False
     missed: int = 0
     ping_at: float = 0.0
     code: int = 0

@@ -53,6 +53,8 @@ class Conversation:
         self._allowance = float(FRAMES_A_SECOND)
         self._counted_at = self._began
         self._bad = 0
+        self._asked: Mapping[str, int | None] | None = None
+        self._catching: asyncio.Task[None] | None = None
         self._left = _NO_CODE
         self._name = ""
         extensions = scope.get("extensions") or {}
@@ -80,6 +82,8 @@ class Conversation:
             self._end(socket, EndedError(frames.RESTART, "restart"))
             raise
         finally:
+            if self._catching is not None:
+                self._catching.cancel()
             if socket is not None:
                 self._live.leave(socket, _NO_CODE)
             elif has_slot:
@@ -133,8 +137,8 @@ class Conversation:
             hub.waiting -= 1
         if asked.kind != "auth":
             raise EndedError(frames.NOT_AUTHENTICATED, "sign in first")
-        return await self._live.in_thread(
-            known_by_key, asked.token, self._number, self._live.take_slot
+        return await self._live.judge(
+            self._number, known_by_key, asked.token, self._number, self._live.take_slot
         )
 
     async def _text(self) -> str:
@@ -174,9 +178,11 @@ class Conversation:
 
     async def _answer(self, socket: Socket, asked: frames.Asked, where: Mapping[str, int]) -> None:
         if asked.kind == "subscribe":
-            cursors = {**where, **asked.cursors}
-            refused = await self._live.subscribe(socket, asked.topics, cursors)
-            self._live.hub.send(socket, frames.encode("subscribed", topics=sorted(socket.topics)))
+            refused = self._live.choose(socket, asked.topics)
+            self._asked = {**where, **asked.cursors}
+            if not socket.is_behind:
+                socket.is_behind = True
+                self._catching = asyncio.create_task(self._catch_up(socket))
             if refused:
                 message = f"Not allowed, or unknown: {', '.join(sorted(refused))}."
                 raise BadFrameError(message)
@@ -187,12 +193,33 @@ class Conversation:
             ):
                 message = "There is no such audience to read."
                 raise BadFrameError(message)
-            await self._live.in_thread(
+            await self._live.in_time(
                 mark_read, user_id=user_id, audience=asked.audience, seq=asked.seq
             )
         elif asked.kind == "auth":
             message = "The connection is authenticated already."
             raise BadFrameError(message)
+
+    async def _catch_up(self, socket: Socket) -> None:
+        """Send what was missed, beside the reader: pongs count, and an end is noticed at once.
+
+        A subscription that comes meanwhile takes the place of the one before, also in the answer.
+        """
+        try:
+            while self._asked is not None:
+                cursors, self._asked = self._asked, None
+                await self._live.catch_up(socket, cursors)
+            if not socket.code:
+                self._live.tell_topics(socket)
+        except Exception as error:  # the edge of a task that nobody waits for
+            logger.warning(
+                "A connection is not caught up (%s).",
+                type(error).__name__,
+                exc_info=None if isinstance(error, DatabaseError) else error,
+            )
+            self._live.hub.close(socket, frames.FULL, "unavailable", retry_ms=spread_ms())
+        finally:
+            socket.is_behind = False
 
     def _hello(self, known: Known) -> bytes:
         return frames.encode(

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import OperationalError, close_old_connections, connections
 from django.utils import timezone
 
 from accounts.selectors import still_granted
@@ -46,7 +46,14 @@ _REPEAT_SECONDS: Final = 15.0
 # Of a second, sampling may take so much.
 _SAMPLING_SHARE: Final = 0.05
 _THREADS: Final = 2
-_CLOSE_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 5.0
+# Before the end of all patience, so that places are given back even if one thread hangs.
+_MEETING_SECONDS: Final = 3.0
+
+
+class NoAnswerError(OperationalError):
+    """The database did not answer in time, or the hub has ended."""
 
 
 class LiveHub:
@@ -69,6 +76,7 @@ class LiveHub:
         self._busy = asyncio.Event()
         self._news = asyncio.Event()
         self._freed: list[str] = []
+        self._arriving: set[str] = set()
         self._latest: dict[str, bytes] = {}
         self.is_stopping = False
 
@@ -78,24 +86,38 @@ class LiveHub:
         """Begin to work, if it is not under way."""
         if self._tasks or self.is_stopping:
             return
-        loops = (self._sweep, self._pump, self._watch, *map(self._sampler, self.sources))
+        loops = (
+            self._beat,
+            self._sweep,
+            self._pump,
+            self._watch,
+            *map(self._sampler, self.sources),
+        )
         self._tasks = [asyncio.create_task(self._keep(loop)) for loop in loops]
 
     async def stop(self) -> None:
-        """Say goodbye to everybody, spread over ten seconds, and end; a later start is another."""
+        """Say goodbye to everybody, spread over ten seconds, and end; a later start is another.
+
+        It takes five seconds at most, also while the database does not answer.
+        """
         self.is_stopping = True
-        numbers = [*self.hub.sockets]
         for socket in [*self.hub.sockets.values()]:
             retry_ms = random.randrange(SPREAD_MS)  # noqa: S311  # no secret depends on it
             self.hub.close(socket, frames.RESTART, "restart", retry_ms=retry_ms)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        pool = self._pool
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                if pool is not None:
+                    await self._part(pool)
+        except TimeoutError:
+            logger.warning("The live hub waits no longer for its threads.")
         self._tasks = []
-        if self._pool is not None:
-            await self.in_thread(self._slots.give_back, [*self._freed, *numbers])
-            self._freed = []
-            await asyncio.get_running_loop().run_in_executor(None, self._close_pool)
+        self._pool = None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def restart(self) -> None:
         """Become as new; for a server that starts again in the same process."""
@@ -104,28 +126,44 @@ class LiveHub:
     async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run code that uses the database in the hub's own two threads."""
         if self._pool is None:
+            if self.is_stopping:
+                raise NoAnswerError
             self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="live")
         context = contextvars.copy_context()
         call = partial(context.run, _with_fresh_connection, partial(function, *args, **kwargs))
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                # Not this task was cancelled but the call, by the end of the hub.
+                raise NoAnswerError from None
+            raise
 
-    def _close_pool(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
+    async def in_time(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run code in a thread for a client that waits; raise NoAnswerError after five seconds."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self.in_thread(function, *args, **kwargs)
+        except TimeoutError:
+            raise NoAnswerError from None
+
+    async def _part(self, pool: ThreadPoolExecutor) -> None:
+        """Give back all places and close the connections of both threads."""
         meeting = threading.Barrier(_THREADS)
 
-        def close() -> None:
+        def part() -> None:
             # Each thread takes one of these: the first waits until the other has taken the second.
             try:
-                meeting.wait(_CLOSE_SECONDS)
+                is_one_of_two = meeting.wait(_MEETING_SECONDS) > 0
             except threading.BrokenBarrierError:
-                logger.warning("A thread of the live hub is still at work.")
+                is_one_of_two = False
+            if not is_one_of_two:
+                self._slots.give_back_all()
             connections.close_all()
 
-        for _ in range(_THREADS):
-            pool.submit(close)
-        pool.shutdown(wait=True)
+        parting = [pool.submit(part) for _ in range(_THREADS)]
+        await asyncio.gather(*map(asyncio.wrap_future, parting))
 
     async def _keep(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Run one of the loops for ever: what fails must not end the others."""
@@ -146,9 +184,28 @@ class LiveHub:
         self._busy.set()
         return socket
 
+    async def judge(
+        self, number: str, function: Callable[P, R], *args: P.args, **kw: P.kwargs
+    ) -> R:
+        """Run what finds out who is there, and may take a place meanwhile."""
+        self._arriving.add(number)
+        try:
+            return await self.in_time(function, *args, **kw)
+        except NoAnswerError:
+            # The thread may have got a place in the last moment.
+            self.free(number)
+            raise
+        finally:
+            self._arriving.discard(number)
+
+    @property
+    def arriving(self) -> int:
+        """Return how many handshakes are being judged."""
+        return len(self._arriving)
+
     def take_slot(self, number: str) -> bool:
-        """Take one of the places of all processes; in a thread."""
-        return self._slots.take(number)
+        """Take one of the places of all processes; in a thread, for who still waits for it."""
+        return number in self._arriving and self._slots.take(number)
 
     def leave(self, socket: Socket, code: int) -> None:
         """Forget a connection."""
@@ -159,27 +216,45 @@ class LiveHub:
         """Give a place back soon, together with others."""
         self._freed.append(number)
 
-    async def subscribe(
-        self,
-        socket: Socket,
-        topics: Collection[str],
-        cursors: Mapping[str, int | None],
-    ) -> frozenset[str]:
-        """Follow these topics and no others; return those that the person may not have."""
+    def choose(self, socket: Socket, topics: Collection[str]) -> frozenset[str]:
+        """Choose these topics and no others; return those that the person may not have."""
         allowed = allowed_topics(socket.granted)
-        refused = frozenset(topics) - allowed
         socket.topics = frozenset(topics) & allowed
         self._narrow(socket)
         for topic in socket.topics & self._latest.keys():
             self.hub.send(socket, self._latest[topic], topic)
-        wanted = audiences_of(socket.topics, socket.bearer.user_id)
-        for audience in sorted(wanted - socket.cursors.keys()):
-            await self._follower.catch_up(socket, audience, cursors.get(audience))
+        return frozenset(topics) - allowed
+
+    async def catch_up(self, socket: Socket, cursors: Mapping[str, int | None]) -> None:
+        """Send what was missed of the topics chosen, and let the connection follow them."""
+        for audience in sorted(_wanted(socket) - socket.cursors.keys()):
+            await self._follower.catch_up(
+                socket,
+                audience,
+                cursors.get(audience),
+                is_wanted=partial(_wants, socket, audience),
+            )
         # What was published meanwhile is read now, not with the next wake-up.
         self._news.set()
-        return refused
+
+    def tell_topics(self, socket: Socket) -> None:
+        """Tell a connection what it follows and what it might follow."""
+        told = frames.encode(
+            "subscribed",
+            topics=sorted(socket.topics),
+            allowed=sorted(allowed_topics(socket.granted)),
+        )
+        self.hub.send(socket, told)
 
     # Loops
+
+    async def _beat(self) -> None:
+        """Ping; apart from all that waits for the database, so that no client is lost with it."""
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            self.hub.beat()
+            if not self.hub.sockets:
+                self._busy.clear()
 
     async def _sweep(self) -> None:
         hold_at = 0.0
@@ -189,9 +264,7 @@ class LiveHub:
                 freed, self._freed = self._freed, []
                 await self.in_thread(self._slots.give_back, freed)
             if not self.hub.sockets:
-                self._busy.clear()
                 continue
-            self.hub.beat()
             if time.monotonic() >= hold_at:
                 hold_at = time.monotonic() + HOLD_SECONDS
                 await self.in_thread(self._slots.hold, [*self.hub.sockets])
@@ -212,12 +285,13 @@ class LiveHub:
                     socket.granted = granted
                     socket.topics &= allowed_topics(granted)
                     self._narrow(socket)
+                    if not socket.is_behind:
+                        self.tell_topics(socket)
 
     def _narrow(self, socket: Socket) -> None:
         """Let a connection hear nothing but its topics."""
         self.hub.watch(socket, socket.topics & self.sources.keys())
-        wanted = audiences_of(socket.topics, socket.bearer.user_id)
-        self.hub.unfollow(socket, socket.cursors.keys() - wanted)
+        self.hub.unfollow(socket, socket.cursors.keys() - _wanted(socket))
 
     async def _watch(self) -> None:
         await wakeups.watch(self._news.set, self.in_thread, busy=self._busy)
@@ -272,6 +346,15 @@ class _Rows:
     async def entries(self, audience: str, after: int, limit: int) -> Sequence[Entry]:
         found: Sequence[Entry] = await self._in_thread(selectors.entries, audience, after, limit)
         return found
+
+
+def _wanted(socket: Socket) -> frozenset[str]:
+    """Return the audiences that a connection has chosen and may follow now."""
+    return audiences_of(socket.topics, socket.bearer.user_id)
+
+
+def _wants(socket: Socket, audience: str) -> bool:
+    return audience in _wanted(socket)
 
 
 def _with_fresh_connection(call: Callable[[], R]) -> R:

@@ -43,6 +43,7 @@ class Slots:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._held: set[str] = set()
         self._client: Any = None
         self._take: Any = None
         self._hold: Any = None
@@ -50,11 +51,12 @@ class Slots:
 
     def take(self, number: str) -> bool:
         """Take a place; without an answer of Redis there is one, and the process counts alone."""
-        return bool(
-            self._ask(
-                lambda: self._take(keys=[KEY], args=[self._most, HELD_SECONDS, number]), default=1
-            )
+        taken = self._ask(
+            lambda: self._take(keys=[KEY], args=[self._most, HELD_SECONDS, number]), default=1
         )
+        if taken:
+            self._held.add(number)
+        return bool(taken)
 
     def hold(self, numbers: Collection[str]) -> None:
         """Keep the places of all connections of this process for another 90 seconds."""
@@ -65,8 +67,13 @@ class Slots:
 
     def give_back(self, numbers: Collection[str]) -> None:
         """Free places."""
+        self._held.difference_update(numbers)
         if numbers:
             self._ask(lambda: self._client.zrem(KEY, *numbers))
+
+    def give_back_all(self) -> None:
+        """Free every place of this process."""
+        self.give_back([*self._held])
 
     def _ask(self, call: Any, default: Any = None) -> Any:  # noqa: ANN401  # the client has no types of its own
         url = redis_url()

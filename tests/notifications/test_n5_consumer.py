@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 
 import pytest
 from django.conf import settings as django_settings
@@ -482,12 +484,12 @@ def test_topics_without_permission_are_refused(make_user):
         line = await Line(hub, cookie(session)).accepted()
         hello = await line.subscribe("alerts", "services", "unknown")
         assert hello["topics"] == ["overview", "services"]
-        assert (await line.frame())["topics"] == ["services"]
         error = await line.frame()
         assert (error["type"], error["message"]) == (
             "error",
             "Not allowed, or unknown: alerts, unknown.",
         )
+        assert (await line.frame())["topics"] == ["services"]
         await in_db(publish, 1, ALERTS)
         await in_db(publish, 1, "topic:services")
         assert (await line.frame())["audience"] == "topic:services"
@@ -622,16 +624,88 @@ def test_a_role_that_is_taken_away_takes_its_topics_along(operator, session):
         await line.subscribe("alerts", "services")
         await line.frame("subscribed")
         await in_db(operator.groups.clear)
-        await asyncio.sleep(livehub.RECHECK_SECONDS + 0.5)
+        assert await line.frame() == {"type": "subscribed", "topics": [], "allowed": []}
         await in_db(publish, 1, ALERTS)
         await in_db(publish, 1, f"user:{operator.pk}")
         assert (await line.frame())["audience"] == f"user:{operator.pk}"
         line.say({"type": "subscribe", "topics": ["alerts"]})
+        await line.frame("error")
         assert (await line.frame("subscribed"))["topics"] == []
         await in_db(lambda: operator.groups.add(Group.objects.get(name="operator")))
-        await asyncio.sleep(livehub.RECHECK_SECONDS + 0.5)
+        allowed = ["alerts", "incidents", "overview", "services"]
+        told = await line.frame("subscribed")
+        assert (told["topics"], told["allowed"]) == ([], allowed)
         line.say({"type": "subscribe", "topics": ["alerts"], "cursors": {ALERTS: 0}})
         assert (await line.frame("event"))["audience"] == ALERTS
+
+    converse(talk)
+
+
+class Slow:
+    """Rows whose reading waits until it is let go."""
+
+    def __init__(self, hub):
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+        self._read = hub._rows.entries
+        hub._rows.entries = self.entries
+
+    async def entries(self, *asked):
+        self.begun.set()
+        await self.go.wait()
+        return await self._read(*asked)
+
+
+def test_a_role_that_is_taken_away_during_a_catch_up_takes_the_feed_along(operator, session):
+    publish(2)
+
+    async def talk(hub):
+        slow = Slow(hub)
+        line = await Line(hub, cookie(session)).accepted()
+        await line.subscribe("alerts", alerts=0)
+        await slow.begun.wait()
+        await in_db(operator.groups.clear)
+        await asyncio.sleep(livehub.RECHECK_SECONDS + 0.3)
+        slow.go.set()
+        assert await line.frame() == {"type": "subscribed", "topics": [], "allowed": []}
+        await in_db(publish, 1, ALERTS)
+        await in_db(publish, 1, f"user:{operator.pk}")
+        assert (await line.frame())["audience"] == f"user:{operator.pk}"
+
+    converse(talk)
+
+
+def test_a_client_is_heard_while_it_is_caught_up(settings, session):
+    settings.WS_HEARTBEAT_INTERVAL = 1_000
+    publish(2)
+
+    async def talk(hub):
+        slow = Slow(hub)
+        line = await Line(hub, cookie(session)).accepted()
+        await line.subscribe("alerts", alerts=0)
+        for _ in range(4):
+            ping = await line.frame("ping")
+            line.say({"type": "pong", "t": ping["t"]})
+        # Of two subscriptions that come meanwhile, the last one counts.
+        line.say({"type": "subscribe", "topics": ["services"]})
+        line.say({"type": "subscribe", "topics": ["alerts"], "cursors": {ALERTS: 1}})
+        await asyncio.sleep(0.05)
+        slow.go.set()
+        assert [(await line.frame("event"))["seq"] for _ in range(2)] == [1, 2]
+        assert (await line.frame("subscribed"))["topics"] == ["alerts"]
+
+    converse(talk)
+
+
+def test_a_client_that_leaves_while_it_is_caught_up_is_forgotten_at_once(session):
+    publish(2)
+
+    async def talk(hub):
+        slow = Slow(hub)
+        line = await Line(hub, cookie(session)).accepted()
+        await line.subscribe("alerts", alerts=0)
+        await slow.begun.wait()
+        await line.leave()
+        assert (hub.hub.sockets, hub.hub.closed) == ({}, {1001: 1})
 
     converse(talk)
 
@@ -662,6 +736,82 @@ def test_the_end_of_the_server_is_announced(session):
         assert await line.closed() == 1012
         late = await Line(hub, cookie(session)).accepted()
         assert await late.closed() == 1012
+
+    converse(talk)
+
+
+class Hung:
+    """A database that does not answer until it is let go."""
+
+    def __init__(self, monkeypatch):
+        self.go = threading.Event()
+        self.count = 0
+        really = livehub._with_fresh_connection
+
+        def wait(call):
+            self.count += 1
+            self.go.wait(20)
+            return really(call)
+
+        monkeypatch.setattr(livehub, "_with_fresh_connection", wait)
+
+
+def test_a_database_that_hangs_does_not_hold_the_end_up(session, monkeypatch):
+    monkeypatch.setattr(livehub, "STOP_SECONDS", 0.3)
+
+    async def talk(hub):
+        line = await Line(hub, cookie(session)).accepted()
+        await line.frame("hello")
+        hung = Hung(monkeypatch)
+        waiting = Line(hub, cookie(session))
+        await asyncio.sleep(livehub.RECHECK_SECONDS + 0.3)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            await hub.stop()
+            assert loop.time() - began < 1
+            assert await line.closed() == 1012
+            # Who comes now is not even judged.
+            count = hung.count
+            late = await Line(hub, cookie(session)).accepted()
+            assert await late.closed() == 1012
+            assert (hung.count, hub._pool) == (count, None)
+        finally:
+            hung.go.set()
+        assert (await waiting.message())["type"] in {
+            "websocket.http.response.start",
+            "websocket.accept",
+        }
+
+    converse(talk)
+    time.sleep(0.2)
+
+
+def test_a_database_that_hangs_is_told_to_who_comes_and_pings_go_on(settings, session, monkeypatch):
+    settings.WS_HEARTBEAT_INTERVAL = 1_000
+    monkeypatch.setattr(livehub, "ANSWER_SECONDS", 0.3)
+
+    async def talk(hub):
+        line = await Line(hub, cookie(session)).accepted()
+        await line.frame("hello")
+        unknown = await Line(hub).accepted()
+        hung = Hung(monkeypatch)
+        try:
+            await asyncio.sleep(livehub.RECHECK_SECONDS + 0.3)
+            status, problem = await Line(hub, {"x-dash-key": KEY}).refused()
+            assert (status, problem["detail"]) == (503, "The platform has no database just now.")
+            unknown.say({"type": "auth", "token": KEY})
+            assert (await unknown.frame("bye"))["code"] == 1013
+            assert await unknown.closed() == 1013
+            for _ in range(3):
+                ping = await line.frame("ping")
+                line.say({"type": "pong", "t": ping["t"]})
+        finally:
+            hung.go.set()
+        # Nobody took a place who does not wait for it any more.
+        await asyncio.sleep(livehub.RECHECK_SECONDS + 0.3)
+        assert hub._slots._held == set(hub.hub.sockets)
+        await line.leave()
 
     converse(talk)
 
