@@ -71,9 +71,10 @@ def test_pages_of_a_model(browse, model):
     base = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     faults = visit(page, base, f"{label}-list")
     row = _first_row(page, model)
+    has_page = page.locator(f"#content a[href='{row}']").count() > 0
     if page.locator(f"a[href^='{base}add/']").count():
         faults += visit(page, f"{base}add/", f"{label}-add")
-    if page.locator(f"#content a[href='{row}']").count():
+    if has_page:
         faults += visit(page, row, f"{label}-page")
     if row is not None:
         faults += visit(page, f"{row}change/", f"{label}-change")

@@ -134,9 +134,7 @@ def layout(page):
 def shoot(page, name, *, full_page=True):
     """Keep a picture of the page, or of what is seen of it now."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    # A PNG would take twice as long, several hundred times.
-    path = SCREENSHOTS / f"{name}.jpg"
-    page.screenshot(path=path, type="jpeg", quality=85, full_page=full_page)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full_page)
 
 
 def sign_in(page, name, password):
