@@ -68,7 +68,7 @@ class Operation:
             example = self.body.example.replace("'", "'\\''")
             parts += [f"-H 'Content-Type: {self.body.media_type}'", f"-d '{example}'"]
         parts.append(f"'{base.rstrip('/')}{self.path}'")
-        return " \\\n  ".join(parts)
+        return " \\\n".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ if (form) {
       parts.push(`-d ${quoted(body.value)}`);
     }
     parts.push(quoted(location.origin + address()));
-    curl.textContent = parts.join(" \\\n  ");
+    curl.textContent = parts.join(" \\\n");
   };
 
   const say = (text, tone) => {

@@ -140,12 +140,12 @@ def test_the_line_for_the_terminal():
     note = find("api_incidents_notes_create")
 
     assert note.curl("http://ops.example/") == (
-        'curl \\\n  -X POST \\\n  -H "X-Dash-Key: $OPS_KEY" \\\n'
-        "  -H 'Content-Type: application/json' \\\n"
-        f"  -d '{note.body.example}' \\\n  'http://ops.example/api/incidents/{{id}}/notes/'"
+        'curl \\\n-X POST \\\n-H "X-Dash-Key: $OPS_KEY" \\\n'
+        "-H 'Content-Type: application/json' \\\n"
+        f"-d '{note.body.example}' \\\n'http://ops.example/api/incidents/{{id}}/notes/'"
     )
     assert find("healthz_retrieve").curl("http://ops.example/") == (
-        "curl \\\n  'http://ops.example/healthz'"
+        "curl \\\n'http://ops.example/healthz'"
     )
 
 
