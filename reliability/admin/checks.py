@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django.contrib import admin
-from django.http import HttpResponse, HttpResponseRedirect
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
-from core.adminbase import SettingsAdmin
 from core.components import badge, when
 from reliability.admin.contexts.checks import check_context
 from reliability.admin.display import last_answer, milliseconds, run_checks
 from reliability.admin.forms import CheckForm
-from reliability.admin.pages import PagedList, seen, show
+from reliability.admin.pages import PagedList, WatchedAdmin
 from reliability.models import Check
 from reliability.services import catalogue
 
@@ -25,8 +22,7 @@ if TYPE_CHECKING:
 
     from django import forms
     from django.db.models import QuerySet
-    from django.http import HttpRequest
-    from django.urls import URLPattern
+    from django.http import HttpRequest, HttpResponse
 
 _FIELDSETS: Final = (
     (
@@ -55,7 +51,7 @@ _FIELDSETS: Final = (
 
 
 @admin.register(Check)
-class CheckAdmin(SettingsAdmin[Check]):
+class CheckAdmin(WatchedAdmin[Check]):
     """Every check with what it says now."""
 
     form = CheckForm
@@ -102,41 +98,12 @@ class CheckAdmin(SettingsAdmin[Check]):
     def get_changelist(self, request: HttpRequest, **_: object) -> type[PagedList]:
         return PagedList
 
-    def get_urls(self) -> list[URLPattern]:
-        """Put the check's own page where Django would lead to its form."""
-        wrap = self.admin_site.admin_view
-        own = [
-            path("<int:object_id>/", wrap(self.page), name="reliability_check_page"),
-            path(
-                "<int:object_id>/run/",
-                wrap(require_POST(self.run)),
-                name="reliability_check_run",
-            ),
-        ]
-        return [*own, *super().get_urls()]
+    def page_context(self, request: HttpRequest, obj: Check) -> dict[str, Any]:
+        context = check_context(request, obj, sees_urls=self._sees_urls(request))
+        return {"title": str(obj), **context}
 
-    def page(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Show what a check says, and what it found."""
-        check = seen(self, request, object_id)
-        context = check_context(request, check, sees_urls=self._sees_urls(request))
-        title = str(check)
-        return show(self, request, "check/page.html", title=title, original=check, **context)
-
-    def run(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Run a check now."""
-        check = seen(self, request, object_id)
-        return run_checks(self, request, [check.pk])
-
-    def response_post_save_add(self, request: HttpRequest, obj: Check) -> HttpResponseRedirect:
-        """Go to the check that was added, where its first result appears."""
-        return self._to_page(obj)
-
-    def response_post_save_change(self, request: HttpRequest, obj: Check) -> HttpResponseRedirect:
-        """Go back to the check, where its form was opened."""
-        return self._to_page(obj)
-
-    def _to_page(self, check: Check) -> HttpResponseRedirect:
-        return HttpResponseRedirect(reverse("admin:reliability_check_page", args=[check.pk]))
+    def checks_of(self, obj: Check) -> list[int]:
+        return [obj.pk]
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("reliability.run_uptimetest")

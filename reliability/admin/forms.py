@@ -26,7 +26,7 @@ class CheckForm(forms.ModelForm[Check]):
 
     class Meta:
         model = Check
-        fields: ClassVar = ["service", *catalogue.CHECK_FIELDS]
+        fields: ClassVar = ["service", *catalogue.OPEN_CHECK_FIELDS]
 
     def settings(self) -> dict[str, Any]:
         """Return what the form asks the catalogue to set."""
@@ -34,7 +34,7 @@ class CheckForm(forms.ModelForm[Check]):
         replaced, removed = data.pop("new_headers", None), data.pop("remove_headers", False)
         # An inline shows some fields only, and brings the keys of its formset.
         fields: dict[str, Any] = {
-            name: data[name] for name in catalogue.CHECK_FIELDS if name in data
+            name: data[name] for name in catalogue.OPEN_CHECK_FIELDS if name in data
         }
         if replaced or removed:
             fields["headers"] = replaced or None

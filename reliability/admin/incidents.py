@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, HttpResponseNotAllowed
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
-from core.adminbase import RecordAdmin, ask_to_confirm
+from core.adminbase import ask_to_confirm
 from core.components import badge, when
 from core.errors import DomainError
 from reliability.admin.contexts.incidents import incident_context
 from reliability.admin.contexts.shared import lasted
 from reliability.admin.display import BoundedPaginator
-from reliability.admin.pages import act, seen, show
+from reliability.admin.pages import ReadAdmin, act, seen, show
 from reliability.models import Incident
 from reliability.services import incidents
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
     from django.template.response import TemplateResponse
     from django.urls import URLPattern
 
 
+_CARE: Final = "reliability.acknowledge_incident"
+_RESOLVE: Final = "reliability.change_incident"
+
+
 @admin.register(Incident)
-class IncidentAdmin(RecordAdmin[Incident]):
+class IncidentAdmin(ReadAdmin[Incident]):
     """What was or is wrong, newest first."""
 
     list_display = ["title", "status", "weight", "began", "lasted", "detail", "owner"]
@@ -68,57 +71,41 @@ class IncidentAdmin(RecordAdmin[Incident]):
         ]
         return [*own, *super().get_urls()]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show what happened, and what may be done; nothing here is edited."""
-        if request.method != "GET":
-            return HttpResponseNotAllowed(["GET"])
-        incident = seen(self, request, object_id)
-        context = incident_context(request, incident)
-        title = incident.title
-        return show(self, request, "incident/page.html", title=title, original=incident, **context)
+    def page_context(self, request: HttpRequest, obj: Incident) -> dict[str, Any]:
+        return {"title": obj.title, **incident_context(request, obj)}
 
     def acknowledge_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Say that somebody takes care."""
-        if not self.has_acknowledge_permission(request):
-            raise PermissionDenied
         work = partial(incidents.acknowledge, actor=actor_of(request), incident_id=object_id)
-        return act(self, request, _page(object_id), "You take care of it.", work)
+        return act(self, request, _CARE, _page(object_id), "You take care of it.", work)
 
     def resolve_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Ask why an incident ends by hand, and end it."""
-        if not self.has_resolve_permission(request):
-            raise PermissionDenied
         if request.method == "POST":
             reason = request.POST.get("reason", "")
             work = partial(
                 incidents.resolve, actor=actor_of(request), incident_id=object_id, reason=reason
             )
-            return act(self, request, _page(object_id), "Resolved.", work)
+            return act(self, request, _RESOLVE, _page(object_id), "Resolved.", work)
+        if not self.has_resolve_permission(request):
+            raise PermissionDenied
         incident = seen(self, request, object_id)
         title = "Resolve this incident?"
-        return show(self, request, "incident/resolve.html", title=title, original=incident)
+        return show(self, request, incident, title=title, template="resolve")
 
     def note_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Add a note to the timeline."""
-        if not self.has_acknowledge_permission(request):
-            raise PermissionDenied
         text = request.POST.get("text", "")
         work = partial(
             incidents.add_note, actor=actor_of(request), incident_id=object_id, text=text
         )
-        return act(self, request, _page(object_id), "Noted.", work)
+        return act(self, request, _CARE, _page(object_id), "Noted.", work)
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("reliability.acknowledge_incident")
+        return request.user.has_perm(_CARE)
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("reliability.change_incident")
+        return request.user.has_perm(_RESOLVE)
 
     @admin.display(description="State", ordering="state")
     def status(self, incident: Incident) -> str:

@@ -2,90 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponseRedirect
+from django.http import Http404, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
+from django.views.decorators.http import require_POST
 
+from core.adminbase import ConsoleAdmin, RecordAdmin, SettingsAdmin
 from core.errors import DomainError
-from reliability.engine.history import Stood
-from reliability.selectors import bars
-from reliability.selectors.history import WINDOWS
+from reliability.admin.display import run_checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from django.contrib.admin import ModelAdmin
     from django.db.models import Model
     from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
 
-    from core.charts import StatusBar
-    from reliability.engine.history import History
 
 M = TypeVar("M", bound="Model")
-
-_NEARLY_ALL: Final = 0.995
-
-
-@dataclass(frozen=True)
-class Window:
-    """One window of a history: its figures in words, and the link that shows it."""
-
-    key: str
-    words: str
-    availability: str
-    is_covered: bool
-    context: str
-    href: str
-    is_current: bool
-
-
-def history_of(request: HttpRequest, found: Mapping[str, History]) -> dict[str, Any]:
-    """Return the bar of the window that the query string asks for, and the figures of all."""
-    asked = request.GET.get("window", "")
-    current = asked if asked in WINDOWS else "24h"
-    bar: StatusBar = bars.bar_of(found[current], current)
-    shown = []
-    for key, one in found.items():
-        query = request.GET.copy()
-        query["window"] = key
-        shown.append(
-            Window(
-                key=key,
-                words=bars.words(key),
-                availability=bars.availability(one.total),
-                is_covered=one.total.is_covered,
-                context=_context(one),
-                href=f"?{query.urlencode()}",
-                is_current=key == current,
-            )
-        )
-    return {"bar": bar, "windows": shown, "window": bars.words(current)}
-
-
-def _context(found: History) -> str:
-    total = found.total
-    if total.worst in {Stood.ABSENT, Stood.PAUSED}:
-        return "not watched"
-    parts = [f"{bars.span(total.down)} down"] if total.down else []
-    if total.coverage is not None and total.coverage < _NEARLY_ALL:
-        parts.append(f"{bars.percent(total.coverage)} known")
-    return ", ".join(parts) or "no outage"
 
 
 def show(
     model_admin: ModelAdmin[Any],
     request: HttpRequest,
-    template: str,
+    original: Model,
     *,
     title: str,
-    original: Model,
+    template: str = "page",
     **context: object,
 ) -> TemplateResponse:
     """Return a page of the console about one row."""
@@ -97,7 +47,8 @@ def show(
         "original": original,
         **context,
     }
-    return TemplateResponse(request, f"admin/reliability/{template}", everything)
+    name = f"admin/reliability/{model_admin.opts.model_name}/{template}.html"
+    return TemplateResponse(request, name, everything)
 
 
 def seen(model_admin: ModelAdmin[M], request: HttpRequest, object_id: object) -> M:
@@ -114,11 +65,17 @@ def seen(model_admin: ModelAdmin[M], request: HttpRequest, object_id: object) ->
 def act(
     model_admin: ModelAdmin[Any],
     request: HttpRequest,
+    permission: str,
     page: str,
     done: str,
     work: Callable[[], object],
 ) -> HttpResponse:
-    """Do what a form asked for, say how it went, and go back to the page."""
+    """Do what a form asked for, say how it went, and go back to the page.
+
+    Raises PermissionDenied for whoever may not.
+    """
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
     try:
         work()
     except DomainError as error:
@@ -127,6 +84,71 @@ def act(
     else:
         model_admin.message_user(request, done, messages.SUCCESS)
     return HttpResponseRedirect(page)
+
+
+class _PageAdmin(ConsoleAdmin[M]):
+    """Has a page for each row."""
+
+    def page_context(self, request: HttpRequest, obj: M) -> dict[str, Any]:
+        """Return what the page shows, with its title."""
+        message = f"{type(self).__name__} must say what its page shows."
+        raise TypeError(message)
+
+    def page(self, request: HttpRequest, object_id: object) -> HttpResponse:
+        """Show what there is to know about one row."""
+        obj = seen(self, request, object_id)
+        return show(self, request, obj, **self.page_context(request, obj))
+
+
+class ReadAdmin(_PageAdmin[M], RecordAdmin[M]):
+    """Shows a row on a page of its own; nothing there is edited."""
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the page where Django would show a form."""
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET"])
+        return self.page(request, object_id)
+
+
+class WatchedAdmin(_PageAdmin[M], SettingsAdmin[M]):
+    """Edits what is watched; its page stands where Django would lead to its form."""
+
+    def checks_of(self, obj: M) -> list[int]:
+        """Return the checks that the page runs."""
+        message = f"{type(self).__name__} must name its checks."
+        raise TypeError(message)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page, and the act that runs its checks."""
+        wrap = self.admin_site.admin_view
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        own = [
+            path("<int:object_id>/", wrap(self.page), name=f"{name}_page"),
+            path("<int:object_id>/run/", wrap(require_POST(self.run)), name=f"{name}_run"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def run(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Run its checks now."""
+        return run_checks(self, request, self.checks_of(seen(self, request, object_id)))
+
+    def response_post_save_add(self, request: HttpRequest, obj: M) -> HttpResponseRedirect:
+        """Go to what was added, where its first result appears."""
+        return self._to_page(obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: M) -> HttpResponseRedirect:
+        """Go back to the page where the form was opened."""
+        return self._to_page(obj)
+
+    def _to_page(self, obj: M) -> HttpResponseRedirect:
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_page"
+        return HttpResponseRedirect(reverse(name, args=[obj.pk]))
 
 
 class PagedList(ChangeList):

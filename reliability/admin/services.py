@@ -6,19 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin
-from django.http import HttpResponse, HttpResponseRedirect
-from django.urls import path, reverse
 from django.utils.html import format_html
-from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
-from core.adminbase import SettingsAdmin
 from core.components import badge
 from reliability.admin.contexts.services import service_context
-from reliability.admin.display import run_checks, small_bar
+from reliability.admin.display import small_bar
 from reliability.admin.filters import FoundFilter, WatchedFilter
 from reliability.admin.forms import CheckForm
-from reliability.admin.pages import PagedList, seen, show
+from reliability.admin.pages import PagedList, WatchedAdmin
 from reliability.models import Check, Service
 from reliability.selectors import bars, history, states
 from reliability.services import catalogue
@@ -30,7 +26,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.forms.models import BaseModelFormSet
     from django.http import HttpRequest
-    from django.urls import URLPattern
 
     from reliability.engine.history import History
 
@@ -79,7 +74,7 @@ class ServiceList(PagedList):
 
 
 @admin.register(Service)
-class ServiceAdmin(SettingsAdmin[Service]):
+class ServiceAdmin(WatchedAdmin[Service]):
     """The catalogue."""
 
     list_display = ["name", "state", "day", "available", "rank", "environment", "owner"]
@@ -103,46 +98,11 @@ class ServiceAdmin(SettingsAdmin[Service]):
     def get_changelist(self, request: HttpRequest, **_: object) -> type[ServiceList]:
         return ServiceList
 
-    def get_urls(self) -> list[URLPattern]:
-        """Put the service's own page where Django would lead to its form."""
-        wrap = self.admin_site.admin_view
-        own = [
-            path("<int:object_id>/", wrap(self.page), name="reliability_service_page"),
-            path(
-                "<int:object_id>/run/",
-                wrap(require_POST(self.run)),
-                name="reliability_service_run",
-            ),
-        ]
-        return [*own, *super().get_urls()]
+    def page_context(self, request: HttpRequest, obj: Service) -> dict[str, Any]:
+        return {"title": obj.name, **service_context(request, obj)}
 
-    def page(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Show how a service does, and how it did."""
-        service = seen(self, request, object_id)
-        return show(
-            self,
-            request,
-            "service/page.html",
-            title=service.name,
-            original=service,
-            **service_context(request, service),
-        )
-
-    def run(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Run the checks of a service now."""
-        service = seen(self, request, object_id)
-        return run_checks(self, request, [check.pk for check in service.checks.all()])
-
-    def response_post_save_add(self, request: HttpRequest, obj: Service) -> HttpResponseRedirect:
-        """Go to the service that was added, where its first result appears."""
-        return self._to_page(obj)
-
-    def response_post_save_change(self, request: HttpRequest, obj: Service) -> HttpResponseRedirect:
-        """Go back to the service, where its form was opened."""
-        return self._to_page(obj)
-
-    def _to_page(self, service: Service) -> HttpResponseRedirect:
-        return HttpResponseRedirect(reverse("admin:reliability_service_page", args=[service.pk]))
+    def checks_of(self, obj: Service) -> list[int]:
+        return [check.pk for check in obj.checks.all()]
 
     @admin.display(description="State")
     def state(self, service: Service) -> str:

@@ -6,30 +6,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, HttpResponseNotAllowed
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
-from core.adminbase import RecordAdmin
 from core.components import badge, when
 from reliability.admin.contexts.uptime_tests import test_context
 from reliability.admin.display import BoundedPaginator, run_checks
-from reliability.admin.pages import act, seen, show
+from reliability.admin.pages import ReadAdmin, act
 from reliability.models import UptimeTest
 from reliability.services import uptime_tests
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
     from django.urls import URLPattern
 
 
 @admin.register(UptimeTest)
-class UptimeTestAdmin(RecordAdmin[UptimeTest]):
+class UptimeTestAdmin(ReadAdmin[UptimeTest]):
     """Runs that somebody asked for."""
 
     list_display = ["asked", "requested_by", "status", "outcome", "ended"]
@@ -50,21 +47,8 @@ class UptimeTestAdmin(RecordAdmin[UptimeTest]):
         ]
         return [*own, *super().get_urls()]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show how far a run is, and what it found."""
-        if request.method != "GET":
-            return HttpResponseNotAllowed(["GET"])
-        test = seen(self, request, object_id)
-        context = test_context(request, test)
-        return show(
-            self, request, "uptimetest/page.html", title="Uptime test", original=test, **context
-        )
+    def page_context(self, request: HttpRequest, obj: UptimeTest) -> dict[str, Any]:
+        return {"title": "Uptime test", **test_context(request, obj)}
 
     def run(self, request: HttpRequest) -> HttpResponse:
         """Run every check that is on."""
@@ -72,11 +56,9 @@ class UptimeTestAdmin(RecordAdmin[UptimeTest]):
 
     def cancel(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """End a run before it is done."""
-        if not request.user.has_perm("reliability.run_uptimetest"):
-            raise PermissionDenied
         page = reverse("admin:reliability_uptimetest_change", args=[object_id])
         work = partial(uptime_tests.cancel, actor=actor_of(request), test_id=str(object_id))
-        return act(self, request, page, "Cancelled.", work)
+        return act(self, request, "reliability.run_uptimetest", page, "Cancelled.", work)
 
     @admin.display(description="Asked", ordering="created_at")
     def asked(self, test: UptimeTest) -> str:

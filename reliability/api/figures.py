@@ -16,7 +16,7 @@ from reliability.models import Check, Incident, Service
 from reliability.selectors import history, incidents, latency
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rest_framework.request import Request
 
@@ -106,9 +106,7 @@ class ServiceLatencyView(_LatencyView):
 
     @extend_schema(parameters=[_RANGE], responses=SeriesSerializer)
     def get(self, request: Request, pk: int) -> Response:
-        wanted = _chosen(request, "range", latency.RANGES)
-        _require(Service, pk)
-        return _series(latency.of_service(pk, wanted))
+        return _latency(request, Service, pk, latency.of_service)
 
 
 class CheckLatencyView(_LatencyView):
@@ -116,9 +114,7 @@ class CheckLatencyView(_LatencyView):
 
     @extend_schema(parameters=[_RANGE], responses=SeriesSerializer)
     def get(self, request: Request, pk: int) -> Response:
-        wanted = _chosen(request, "range", latency.RANGES)
-        _require(Check, pk)
-        return _series(latency.of_check(pk, wanted))
+        return _latency(request, Check, pk, latency.of_check)
 
 
 class OverallLatencyView(_LatencyView):
@@ -143,30 +139,46 @@ class IncidentLatencyView(_LatencyView):
         return _series(latency.of_check_around(incident.check_of_id, start, end))
 
 
-class ServiceHistoryView(APIView):
+class _HistoryView(APIView):
+    """How something stood."""
+
+    capabilities: ClassVar = {"GET": "reliability.view_statesegment"}
+
+
+class ServiceHistoryView(_HistoryView):
     """How a service stood: at each moment as its worst check."""
 
-    capabilities: ClassVar = {"GET": "reliability.view_statesegment"}
-
     @extend_schema(parameters=[_WINDOW], responses=HistorySerializer)
     def get(self, request: Request, pk: int) -> Response:
-        window, buckets = history.WINDOWS[_chosen(request, "window", history.WINDOWS)]
-        _require(Service, pk)
-        found = history.of_services([pk], window=window, buckets=buckets)
-        return Response(HistorySerializer(_told(found[pk])).data)
+        return _history(request, Service, pk, history.of_services)
 
 
-class CheckHistoryView(APIView):
+class CheckHistoryView(_HistoryView):
     """How a check stood."""
 
-    capabilities: ClassVar = {"GET": "reliability.view_statesegment"}
-
     @extend_schema(parameters=[_WINDOW], responses=HistorySerializer)
     def get(self, request: Request, pk: int) -> Response:
-        window, buckets = history.WINDOWS[_chosen(request, "window", history.WINDOWS)]
-        _require(Check, pk)
-        found = history.of_checks([pk], window=window, buckets=buckets)
-        return Response(HistorySerializer(_told(found[pk])).data)
+        return _history(request, Check, pk, history.of_checks)
+
+
+def _latency(
+    request: Request, model: type[Service | Check], pk: int, read: Callable[[int, str], Series]
+) -> Response:
+    wanted = _chosen(request, "range", latency.RANGES)
+    _require(model, pk)
+    return _series(read(pk, wanted))
+
+
+def _history(
+    request: Request,
+    model: type[Service | Check],
+    pk: int,
+    read: Callable[..., dict[int, History]],
+) -> Response:
+    window, buckets = history.WINDOWS[_chosen(request, "window", history.WINDOWS)]
+    _require(model, pk)
+    found = read([pk], window=window, buckets=buckets)
+    return Response(HistorySerializer(_told(found[pk])).data)
 
 
 def _chosen(request: Request, name: str, known: Mapping[str, T]) -> str:

@@ -8,6 +8,7 @@ from core.rest.serializers import StrictSerializer
 from reliability.models import Check, Incident, IncidentEvent, Service, UptimeTest
 from reliability.models.fields import validate_headers
 from reliability.selectors.states import worst_state
+from reliability.services import catalogue
 
 
 class CheckStateSerializer(serializers.Serializer[Any]):
@@ -49,21 +50,7 @@ class CheckSerializer(CheckUrlSerializer):
             "id",
             "service",
             "kind",
-            "name",
-            "url",
-            "method",
-            "headers",
-            "interval_seconds",
-            "timeout_seconds",
-            "retry_interval_seconds",
-            "strikes_down",
-            "strikes_up",
-            "accept",
-            "body_contains",
-            "degraded_ms",
-            "follow_redirects",
-            "tls_verify",
-            "enabled",
+            *catalogue.CHECK_FIELDS,
             "status",
             "created_at",
             "updated_at",
@@ -98,11 +85,7 @@ class ServiceSerializer(StrictSerializer[Service], serializers.ModelSerializer[S
         model = Service
         fields: ClassVar = [
             "id",
-            "name",
-            "owner",
-            "tier",
-            "environment",
-            "url",
+            *catalogue.SERVICE_FIELDS,
             "state",
             "checks",
             "created_at",

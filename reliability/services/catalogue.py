@@ -23,23 +23,6 @@ if TYPE_CHECKING:
     from core.actors import Actor
 
 _TYPED: Final = frozenset({"name", "owner", "url", "accept"})
-SERVICE_FIELDS: Final = ("name", "owner", "tier", "environment", "url")
-CHECK_FIELDS: Final = (
-    "name",
-    "url",
-    "method",
-    "interval_seconds",
-    "timeout_seconds",
-    "retry_interval_seconds",
-    "strikes_down",
-    "strikes_up",
-    "accept",
-    "body_contains",
-    "degraded_ms",
-    "follow_redirects",
-    "tls_verify",
-    "enabled",
-)
 
 
 class ServiceFields(TypedDict, total=False):
@@ -70,6 +53,13 @@ class CheckFields(TypedDict, total=False):
     follow_redirects: bool
     tls_verify: bool
     enabled: bool
+
+
+# These two classes are the one list of what can be set; forms and the API read it here.
+SERVICE_FIELDS: Final = tuple(ServiceFields.__annotations__)
+CHECK_FIELDS: Final = tuple(CheckFields.__annotations__)
+# Headers can be set and are never shown.
+OPEN_CHECK_FIELDS: Final = tuple(name for name in CHECK_FIELDS if name != "headers")
 
 
 @transaction.atomic
@@ -223,7 +213,7 @@ def _told(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _told_check(check: Check) -> dict[str, Any]:
-    return {"service": check.service.name, **_told(check, CHECK_FIELDS)}
+    return {"service": check.service.name, **_told(check, OPEN_CHECK_FIELDS)}
 
 
 def _shown(told: dict[str, Any]) -> dict[str, Any]:

@@ -211,3 +211,21 @@ def test_a_check_that_does_not_exist_is_said_to_be_missing(operator, db, act):
 def test_a_service_that_does_not_exist_is_said_to_be_missing(operator, db, act):
     with pytest.raises(NotFoundError):
         act(actor=operator, service_id=1)
+
+
+def test_the_api_and_the_forms_offer_exactly_what_can_be_set(console, make_user):
+    from reliability.api.serializers import CheckSerializer, ServiceSerializer
+
+    def offered(serializer):
+        fields = serializer().get_fields()
+        return {name for name, field in fields.items() if not field.read_only}
+
+    assert offered(CheckSerializer) == {"service", *catalogue.CHECK_FIELDS}
+    assert offered(ServiceSerializer) == set(catalogue.SERVICE_FIELDS)
+    client = console(make_user(role="admin"))
+    for noun, names in (
+        ("service", catalogue.SERVICE_FIELDS),
+        ("check", [*catalogue.OPEN_CHECK_FIELDS, "new_headers"]),
+    ):
+        form = client.get(f"/admin/reliability/{noun}/add/").content.decode()
+        assert [name for name in names if f'name="{name}"' not in form] == []

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from core.components import Column, Table, badge, when
+from reliability.admin.contexts.history import history_of
 from reliability.admin.display import milliseconds
-from reliability.admin.pages import history_of
 from reliability.selectors import history
 from reliability.selectors.bars import span
 
