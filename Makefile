@@ -5,11 +5,10 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.stamp-run-$(shell cksum requirements.txt | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.stamp-dev-$(shell cksum requirements-dev.txt | cut -d' ' -f1)
 MANAGE := $(BIN)/python manage.py
-STATIC := static-root/.stamp-$(shell cat requirements.txt $$(find static -type f | sort) | cksum | cut -d' ' -f1)
 
 .PHONY: run test browser check bench faults smoke uptime docs schema requirements format clean
 
-run: $(RUN_STAMP) $(STATIC)  ## start the platform
+run: $(RUN_STAMP)  ## start the platform
 	@exec $(MANAGE) up --with-parent
 
 test: $(DEV_STAMP)  ## all tests, on SQLite, on PostgreSQL with Redis, and in a browser
@@ -37,7 +36,8 @@ format: $(DEV_STAMP)  ## put code into the house's form
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .
 
-bench: $(DEV_STAMP) $(STATIC)  ## measure, print a table, write docs/performance.md
+bench: $(DEV_STAMP)  ## measure, print a table, write docs/performance.md
+	@$(MANAGE) collectstatic --noinput -v0
 	$(BIN)/python -m benchmarks --write
 
 faults: $(DEV_STAMP)  ## only the tests that kill processes and fill disks
@@ -79,10 +79,6 @@ $(DEV_STAMP): | $(VENV)/bin/python
 	@echo "Installing the development requirements (once) ..."
 	@$(call install,requirements-dev.txt)
 	@rm -f $(VENV)/.stamp-dev-*
-	@touch $@
-
-$(STATIC): | $(RUN_STAMP)
-	@$(MANAGE) collectstatic --noinput --clear -v0
 	@touch $@
 
 install = if command -v uv >/dev/null 2>&1; \

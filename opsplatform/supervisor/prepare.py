@@ -17,6 +17,7 @@ from accounts.services.installations import claim
 from core.actors import SYSTEM
 from core.errors import DomainError
 from notifications.services.environment import sync_environment_channels
+from opsplatform.supervisor.static import collect_static
 from reliability.services.self_check import ensure_self_check
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ def prepare(*, adopt_keyring: bool = False) -> FirstAdmin | None:
 
 def _prepare(*, adopt_keyring: bool) -> FirstAdmin | None:
     call_command("check", fail_level="ERROR", stdout=_Nowhere())
-    if not (settings.STATIC_ROOT / "staticfiles.json").exists():
-        call_command("collectstatic", interactive=False, verbosity=0)
+    collect_static()
     call_command("migrate", interactive=False, verbosity=0)
     claim(actor=SYSTEM, adopt=adopt_keyring)
     call_command("sync_periodic_jobs", stdout=_Nowhere())

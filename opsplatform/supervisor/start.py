@@ -20,6 +20,7 @@ from django.core.management.base import CommandError
 from opsplatform.supervisor.child import ask_for_signal_on_parents_death
 from opsplatform.supervisor.preload import preload
 from opsplatform.supervisor.prepare import FirstAdmin, prepare
+from opsplatform.supervisor.static import collect_static
 from opsplatform.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def start() -> None:
     lock, previous = _take_lock(folder / "run" / "up.lock")
     try:
         listener = listen(wait=_PORT_SECONDS if previous else 0.0)
+        # Before the application is loaded, which looks once at the files that it may serve.
+        collect_static()
         preload()
         gc.collect()
         first_lines = _first_lines(_prepared([lock, listener.fileno()]))

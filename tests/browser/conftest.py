@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.browser import DESKTOP, Watch, choose_password, launched, sign_in
-from tests.support.platform import Platform, collect_static, wait_until
+from tests.support.platform import Platform, wait_until
 from tests.support.receivers import Web
 
 KEY = "browser-test-dashboard-key-of-forty-characters"
@@ -29,11 +29,6 @@ def watch(platform, name, url):
 
 def _rows(platform, path):
     return platform.ask("GET", path, key=KEY)[1]["results"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _static_files():
-    collect_static()
 
 
 @pytest.fixture(scope="session")

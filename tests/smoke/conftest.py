@@ -2,13 +2,8 @@
 
 import pytest
 
-from tests.support.platform import Platform, collect_static
+from tests.support.platform import Platform
 from tests.support.receivers import Mail, Web
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _static_files():
-    collect_static()
 
 
 @pytest.fixture

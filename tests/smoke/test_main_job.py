@@ -148,3 +148,14 @@ def test_up_down_told_up_told(platform, service, hook, mail):
     assert browser.get("/admin/notifications/notification/")[0] == 200
     assert running.stop() == 0
     assert running.tree() == []
+
+
+def test_every_file_that_a_page_names_is_there(platform):
+    started = platform()
+    browser = _Browser(started.url)
+    status, page = browser.get("/admin/login/")
+    assert status == 200
+    named = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    assert len(named) >= 3
+
+    assert {path: browser.get(path)[0] for path in named} == dict.fromkeys(named, 200)

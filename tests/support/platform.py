@@ -44,15 +44,6 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def collect_static():
-    """Collect the console's static files, as `make run` does, by the settings of a platform."""
-    environment = {
-        name: os.environ[name] for name in (*_KEPT, "OPS_DATA_DIR") if name in os.environ
-    }
-    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
-
-
 class Platform:
     """`manage.py up` on a data folder; a context that leaves no process behind."""
 
