@@ -1,5 +1,8 @@
 """Alert channels that come from the environment, and the mail server."""
 
+import re
+from typing import Final
+
 from opsplatform.env import ENV
 
 ENV.section("Alerts and mail")
@@ -49,5 +52,7 @@ WS_MAX_CONNECTIONS = ENV.integer(
     maximum=100_000,
     about="Connections over all processes with Redis, in each process without.",
 )
-if not WS_PATH.startswith("/") or WS_PATH.startswith(("/api/", "/admin/")):
+_TAKEN: Final = {"admin", "api", "static", "healthz", "readyz"}
+# A browser reads `//host/path` as another site, and leaves the dots out of `/../path`.
+if not re.fullmatch(r"(/[\w-][\w.-]*)+", WS_PATH, re.ASCII) or WS_PATH.split("/")[1] in _TAKEN:
     ENV.problem("WS_PATH", "is not a path of its own, such as /ws/notifications")
