@@ -27,6 +27,9 @@ TOO_LARGE: Final = 4413
 TOO_MANY: Final = 4429
 RESTART: Final = 1012
 FULL: Final = 1013
+OTHER: Final = 0xFFFF
+# What clients say by the protocol, and what the server's parser says in their name.
+_OF_CLIENTS: Final = frozenset({1000, 1001, 1002, 1005, 1006, 1007, 1009, RESTART})
 
 
 class BadFrameError(Exception):
@@ -54,6 +57,16 @@ class Asked:
     audience: str = ""
     seq: int = 0
     token: str = ""
+
+
+def code_of_client(code: int) -> int:
+    """Return the code by which a client left; OTHER for one that it has made up."""
+    return code if code in _OF_CLIENTS else OTHER
+
+
+def name_of(code: int) -> str:
+    """Return the name of a code in statistics."""
+    return "other" if code == OTHER else str(code)
 
 
 def encode(name: str, /, **fields: object) -> bytes:

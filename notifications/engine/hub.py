@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PER_OWNER: Final = 10
 WAITING_SHARE: Final = 0.05
+WAITING_SHARE_OF_ADDRESS: Final = 0.2
 MISSED_PONGS: Final = 2
 _SAMPLES: Final = 500
 
@@ -39,19 +40,35 @@ class Hub:
         self.sockets: OrderedDict[str, Socket] = OrderedDict()
         self.stats: Counter[str] = Counter()
         self.closed: Counter[int] = Counter()
-        self.waiting = 0
         self._clock = clock
         self._followers: dict[str, dict[str, Socket]] = {}
         self._watchers: dict[str, dict[str, Socket]] = {}
         self._owners: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
         self._bearers: dict[Any, dict[str, Socket]] = {}
         self._delays: deque[float] = deque(maxlen=_SAMPLES)
 
     # Admission
 
-    def may_wait(self) -> bool:
-        """Tell whether one more may be connected without having said who it is."""
-        return self.waiting < max(1, int(self.most * WAITING_SHARE))
+    @property
+    def waiting(self) -> int:
+        """Return how many are connected that have not said yet who they are."""
+        return self._waiting.total()
+
+    def begin_waiting(self, address: str) -> bool:
+        """Let one more be connected without a name; False if too many are, or of this address."""
+        most = max(1, int(self.most * WAITING_SHARE))
+        most_of_one = max(1, int(most * WAITING_SHARE_OF_ADDRESS))
+        if self.waiting >= most or self._waiting[address] >= most_of_one:
+            return False
+        self._waiting[address] += 1
+        return True
+
+    def end_waiting(self, address: str) -> None:
+        """Note that one of them waits no longer."""
+        self._waiting[address] -= 1
+        if not self._waiting[address]:
+            del self._waiting[address]
 
     def has_room(self) -> bool:
         """Tell whether this process may hold one more connection."""
@@ -232,7 +249,9 @@ class Hub:
             "roles": dict(Counter(socket.role for socket in sockets)),
             "opened": self.stats["opened"],
             "refused": self.stats["refused"],
-            "closed": {str(code): count for code, count in sorted([*self.closed.items()])},
+            "closed": {
+                frames.name_of(code): count for code, count in sorted([*self.closed.items()])
+            },
             "frames": self.stats["frames"],
             "metrics_replaced": self.stats["metrics_replaced"],
             "slow_closes": self.stats["slow_closes"],

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from core import tracing
+from core.ratelimit import subject_of
 from notifications.engine import frames
 from notifications.engine.audiences import METRICS, allowed_topics, audiences_of
 from notifications.engine.frames import BadFrameError
@@ -102,9 +103,10 @@ class Conversation:
 
     def _end(self, socket: Socket | None, ended: EndedError) -> None:
         """Close from our side, unless that has happened or the client has left."""
+        code = (socket.code if socket is not None else 0) or ended.code or self._left
         if socket is not None and not ended.code:
             # The client left; after a close of ours, that one counts.
-            self._live.hub.remove(socket, self._left)
+            self._live.hub.remove(socket, frames.code_of_client(self._left))
         elif socket is not None:
             self._live.hub.close(socket, ended.code, ended.reason, retry_ms=ended.retry_ms)
         elif ended.code:
@@ -114,7 +116,7 @@ class Conversation:
             self._outlet.end(ended.code, ended.reason)
         logger.info(
             "Socket closed %d",
-            socket.code if socket is not None else ended.code or self._left,
+            code,
             extra={
                 "seconds": round(time.monotonic() - self._began, 1),
                 "user": self._name,
@@ -125,16 +127,16 @@ class Conversation:
     async def _first_frame(self) -> Known:
         """Wait for the token of a client that cannot send headers."""
         hub = self._live.hub
-        if not hub.may_wait():
+        address = subject_of(tracing.current().address)
+        if not hub.begin_waiting(address):
             raise EndedError(frames.FULL, "too many unknown connections", retry_ms=spread_ms())
-        hub.waiting += 1
         try:
             async with asyncio.timeout(AUTH_SECONDS):
                 asked = frames.read(await self._text())
         except (TimeoutError, BadFrameError):
             raise EndedError(frames.NOT_AUTHENTICATED, "sign in first") from None
         finally:
-            hub.waiting -= 1
+            hub.end_waiting(address)
         if asked.kind != "auth":
             raise EndedError(frames.NOT_AUTHENTICATED, "sign in first")
         return await self._live.judge(

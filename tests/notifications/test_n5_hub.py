@@ -204,16 +204,14 @@ def test_ten_connections_of_one_person(hub):
 
 
 def test_one_in_twenty_may_be_unknown(hub):
-    hub.waiting = 4
-    assert hub.may_wait()
-    hub.waiting = 5
-    assert not hub.may_wait()
+    assert [hub.begin_waiting(str(number)) for number in range(6)] == [True] * 5 + [False]
+    hub.end_waiting("0")
+    assert hub.begin_waiting("6")
 
 
 def test_room_is_what_is_left(clock):
     hub = Hub(most=1, heartbeat_seconds=30, clock=clock)
     assert hub.has_room()
-    assert hub.may_wait()
     join(hub)
     assert not hub.has_room()
 
@@ -268,3 +266,13 @@ def test_statistics_tell_what_happened(hub):
 
 def test_without_entries_no_time_is_told(hub):
     assert hub.statistics()["commit_to_send_ms"] == {"p50": None, "p95": None}
+
+
+def test_one_address_holds_a_fifth_of_the_places_without_a_name():
+    hub = Hub(most=1_000, heartbeat_seconds=30)
+
+    assert [hub.begin_waiting("a") for _ in range(11)] == [True] * 10 + [False]
+    assert [hub.begin_waiting(str(n)) for n in range(41)] == [True] * 40 + [False]
+    hub.end_waiting("a")
+    assert (hub.waiting, hub.begin_waiting("a"), hub.waiting) == (49, True, 50)
+    assert Hub(most=1, heartbeat_seconds=30).begin_waiting("a")
