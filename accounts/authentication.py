@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 # Read as WSGI names them: Django's `headers` would translate every header of every request.
 _DASHBOARD_KEY: Final = "HTTP_X_DASH_KEY"
 _CREDENTIALS: Final = (_DASHBOARD_KEY, "HTTP_X_API_KEY", "HTTP_AUTHORIZATION")
+CREDENTIAL_HEADERS: Final = ("x-dash-key", "x-api-key", "authorization")
+"""The same as the event loop has them."""
 _CHALLENGE: Final = "Bearer"
-_ONE_ONLY: Final = "Send one credential only."
+ONE_CREDENTIAL: Final = "Send one credential only."
 _AUDIT_SECONDS: Final = 60
 _LONGEST_KEY: Final = 512
 # What the session store makes; anything else need not be looked up.
@@ -54,7 +56,7 @@ class DashboardKeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[DashboardPrincipal, None] | None:
         """Return the principal, or None without the header; a wrong one never falls through."""
         if sum(name in request.META for name in _CREDENTIALS) > 1:
-            raise exceptions.ParseError(_ONE_ONLY)
+            raise exceptions.ParseError(ONE_CREDENTIAL)
         if not any(name in request.META for name in _CREDENTIALS):
             return None
         # A header beats the cookie, also one that nothing here accepts: a script that tries a

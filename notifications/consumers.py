@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from django.db import DatabaseError
 from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
+from accounts.authentication import CREDENTIAL_HEADERS, ONE_CREDENTIAL
 from core import tracing
 from core.headers import api_headers
 from notifications.engine import frames
@@ -38,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 MOST_HANDSHAKES: Final = 1_000
 _RETRY_SECONDS: Final = 5
+_TELL_SECONDS: Final = 1.0
 
 
 class Consumer:
@@ -45,6 +48,8 @@ class Consumer:
 
     def __init__(self, live: LiveHub) -> None:
         self._live = live
+        self._told_at = -_TELL_SECONDS
+        self._untold = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
@@ -75,6 +80,8 @@ class Consumer:
         if scope.get("query_string"):
             # Access logs of proxies keep the address: it must never hold a token.
             return Refusal(400, "The address takes no parameters; send a token as first frame.")
+        if sum(name in headers for name in CREDENTIAL_HEADERS) > 1:
+            return Refusal(400, ONE_CREDENTIAL)
         if not _is_allowed(headers):
             return Refusal(403, "The page belongs to another site.")
         if self._live.arriving >= MOST_HANDSHAKES:
@@ -94,17 +101,12 @@ class Consumer:
             )
         except EndedError as ended:
             return ended
-        except DatabaseError as error:
-            logger.warning("A connection cannot be judged (%s).", type(error).__name__)
+        except DatabaseError:
             return Refusal(503, "The platform has no database just now.", _RETRY_SECONDS)
 
     async def _refuse(self, scope: Scope, send: Send, refusal: Refusal) -> None:
         self._live.hub.stats["refused"] += 1
-        logger.info(
-            "Socket refused %d",
-            refusal.status,
-            extra={"refused": refusal.detail, "address": tracing.current().address},
-        )
+        self._tell(refusal)
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             await send({"type": "websocket.close", "code": frames.FORBIDDEN})
             return
@@ -126,6 +128,23 @@ class Consumer:
         await send({"type": "websocket.http.response.start", "status": status, "headers": given})
         await send({"type": "websocket.http.response.body", "body": body})
 
+    def _tell(self, refusal: Refusal) -> None:
+        """Log a refusal, at most one a second: clients that are refused come back by thousands."""
+        now = time.monotonic()
+        if now - self._told_at < _TELL_SECONDS:
+            self._untold += 1
+            return
+        untold, self._told_at, self._untold = self._untold, now, 0
+        logger.info(
+            "Socket refused %d",
+            refusal.status,
+            extra={
+                "refused": refusal.detail,
+                "address": tracing.current().address,
+                "not_logged_before": untold,
+            },
+        )
+
 
 def _is_allowed(headers: Mapping[str, str]) -> bool:
     """Tell whether the page that opens the connection is ours; scripts have none, and no cookie.
@@ -142,4 +161,6 @@ def _is_allowed(headers: Mapping[str, str]) -> bool:
         return settings.SESSION_COOKIE_NAME not in parse_cookie(headers.get("cookie", ""))
     scheme, _, name = origin.lower().partition("://")
     base = urlsplit(settings.BASE_URL.lower())
-    return scheme in {"http", "https"} and name in {host, base.netloc}
+    # Whoever sits in the network can put a page at our name over plain HTTP.
+    schemes = {"https"} if settings.HTTPS else {"http", "https"}
+    return scheme in schemes and name in {host, base.netloc}

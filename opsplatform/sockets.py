@@ -47,6 +47,12 @@ class GuardedSocket(WebSocketsSansIOProtocol):
             extensions: dict[str, Any] = {**(self.scope["extensions"] or {}), OUTLET: self}
             self.scope["extensions"] = extensions
 
+    async def send(self, message: Any) -> None:  # noqa: ANN401  # uvicorn's types are its own
+        """Send; a handshake that was refused by an answer is complete, and no error of ours."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
+
     def write(self, frame: bytes) -> bool:
         """Write a whole frame; return whether another one may follow at once."""
         if self.close_sent or self.transport.is_closing():

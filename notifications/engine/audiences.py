@@ -15,10 +15,14 @@ TOPICS: Final[dict[str, str]] = {
 }
 """Topics with entries that are kept and caught up."""
 
-METRICS: Final[dict[str, str]] = {"overview": "reliability.view_service"}
-"""Topics whose newest value alone counts; nothing of them is kept."""
+METRICS: Final[dict[str, frozenset[str]]] = {
+    "overview": frozenset(
+        {"reliability.view_service", "reliability.view_incident", "reliability.view_sample"}
+    )
+}
+"""Topics whose newest value alone counts; each needs every right to what its value shows."""
 
-ASKED: Final = frozenset(TOPICS.values()) | frozenset(METRICS.values())
+ASKED: Final = frozenset(TOPICS.values()).union(*METRICS.values())
 """Every permission that decides about a topic."""
 
 ALERTS: Final = "topic:alerts"
@@ -33,7 +37,8 @@ def of_user(user_id: UUID) -> str:
 
 def allowed_topics(granted: Collection[str]) -> frozenset[str]:
     """Return the topics that these permissions open, those of metrics among them."""
-    return frozenset(topic for topic, needed in (TOPICS | METRICS).items() if needed in granted)
+    topics = frozenset(topic for topic, needed in TOPICS.items() if needed in granted)
+    return topics.union(topic for topic, needed in METRICS.items() if needed <= set(granted))
 
 
 def audiences_of(topics: Collection[str], user_id: UUID | None) -> frozenset[str]:

@@ -16,6 +16,7 @@ from accounts.services.users import reset_password
 from audit.models import AuditRecord
 from core.actors import SYSTEM
 from core.crypto import keyed_digest
+from notifications.consumers import Consumer
 from notifications.models import FeedEntry, ReadCursor
 from notifications.services import conversation, live, livehub
 from tests.support.sockets import KEY, PATH, Line, cookie, hub, in_db, sign_in
@@ -146,6 +147,18 @@ def test_who_leaves_without_a_word_is_forgotten():
     converse(talk)
 
 
+def test_a_code_that_a_client_makes_up_is_counted_as_other():
+    async def talk(hub):
+        for code in (4409, 4999, 1000, 1005):
+            line = await Line(hub, {"x-dash-key": KEY}).accepted()
+            await line.frame("hello")
+            line.give({"type": "websocket.disconnect", "code": code})
+            await line.task
+        assert hub.hub.statistics()["closed"] == {"1000": 1, "1005": 1, "other": 2}
+
+    converse(talk)
+
+
 def test_few_may_wait_without_a_name(settings):
     settings.WS_MAX_CONNECTIONS = 20
 
@@ -266,6 +279,40 @@ def test_our_own_pages_are_let_in(session, settings, base, host, origin):
         await line.leave()
 
     converse(talk)
+
+
+def test_on_https_a_page_of_plain_http_is_another_site(session, settings):
+    settings.HTTPS = True
+
+    async def talk(hub):
+        assert (await Line(hub, cookie(session)).refused())[0] == 403
+        line = Line(hub, {**cookie(session), "origin": "https://localhost"})
+        await (await line.accepted()).frame("hello")
+        await line.leave()
+
+    converse(talk)
+
+
+@pytest.mark.parametrize("other", ["authorization", "x-api-key"])
+def test_two_credentials_are_refused_as_by_http(other):
+    async def talk(hub):
+        status, problem = await Line(hub, {"x-dash-key": KEY, other: "x"}).refused()
+        assert (status, problem["detail"]) == (400, "Send one credential only.")
+
+    converse(talk)
+
+
+def test_refusals_are_logged_once_a_second(caplog):
+    caplog.set_level("INFO")
+
+    async def talk(hub):
+        door = Consumer(hub)
+        for _ in range(50):
+            assert (await Line(hub, {"host": ""}, door=door).refused())[0] == 403
+
+    converse(talk)
+    told = [record.getMessage() for record in caplog.records]
+    assert 1 <= told.count("Socket refused 403") <= 3
 
 
 def test_a_token_in_the_address_is_refused():
@@ -483,7 +530,8 @@ def test_topics_without_permission_are_refused(make_user):
     async def talk(hub):
         line = await Line(hub, cookie(session)).accepted()
         hello = await line.subscribe("alerts", "services", "unknown")
-        assert hello["topics"] == ["overview", "services"]
+        # The figures hold incidents and latencies too.
+        assert hello["topics"] == ["services"]
         error = await line.frame()
         assert (error["type"], error["message"]) == (
             "error",

@@ -158,7 +158,7 @@ def test_an_upgrade_without_a_session_is_told_why(make_user):
         ("/other", {}, 404),
     ],
 )
-def test_handshakes_are_refused_by_http(path, headers, status):
+def test_handshakes_are_refused_by_http(path, headers, status, caplog):
     async def main(server):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             async with dialled(server.url + path, headers):
@@ -168,6 +168,7 @@ def test_handshakes_are_refused_by_http(path, headers, status):
 
     with served() as server:
         in_time(main(server))
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
 
 
 def test_a_session_that_ends_closes_its_connection_within_a_second(make_user):

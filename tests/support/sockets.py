@@ -89,7 +89,13 @@ def cookie(session: str) -> dict[str, str]:
 class Line:
     """One connection to the consumer, without a server between."""
 
-    def __init__(self, live: LiveHub, headers: dict[str, str] | None = None, **scope: Any) -> None:
+    def __init__(
+        self,
+        live: LiveHub,
+        headers: dict[str, str] | None = None,
+        door: Consumer | None = None,
+        **scope: Any,
+    ) -> None:
         headers = {"host": "localhost", **(headers or {})}
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._outgoing: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -103,9 +109,8 @@ class Line:
             **scope,
         }
         self._incoming.put_nowait({"type": "websocket.connect"})
-        self.task = asyncio.create_task(
-            Consumer(live)(self.scope, self._incoming.get, self._outgoing.put)
-        )
+        door = door or Consumer(live)
+        self.task = asyncio.create_task(door(self.scope, self._incoming.get, self._outgoing.put))
         # The event loop alone would not keep it.
         _TALKING.add(self.task)
         self.task.add_done_callback(_TALKING.discard)
