@@ -111,8 +111,13 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
 """What exists now; a list that stands nowhere here appears under the last group."""
 
 
-def groups(request: HttpRequest, app_list: Iterable[dict[str, Any]]) -> list[Group]:
-    """Return what this person may open; `app_list` is the site's, which knows permissions."""
+def groups(
+    request: HttpRequest, app_list: Iterable[dict[str, Any]], *, counted: bool = True
+) -> list[Group]:
+    """Return what this person may open; `app_list` is the site's, which knows permissions.
+
+    Whoever shows no badges need not have them counted.
+    """
     lists = {
         model["model"]._meta.label_lower: (capfirst(str(model["name"])), model["admin_url"])
         for app in app_list
@@ -121,7 +126,7 @@ def groups(request: HttpRequest, app_list: Iterable[dict[str, Any]]) -> list[Gro
     }
     shown = []
     for title, pages in GROUPS:
-        items = [item for page in pages if (item := _item(page, lists)) is not None]
+        items = [item for page in pages if (item := _item(page, lists, counted=counted))]
         shown.append(Group(title, items))
     shown[-1].items.extend(Item(title, href) for title, href in lists.values())
     return _marked([group for group in shown if group.items], request.path)
@@ -134,7 +139,7 @@ def here(shown: Iterable[Group]) -> tuple[str, Item] | None:
     )
 
 
-def _item(page: Page, lists: dict[str, tuple[str, str]]) -> Item | None:
+def _item(page: Page, lists: dict[str, tuple[str, str]], *, counted: bool) -> Item | None:
     """Build the item and take its list out of those that are left over."""
     if "." in page.target:
         listed = lists.pop(page.target, None)
@@ -146,7 +151,7 @@ def _item(page: Page, lists: dict[str, tuple[str, str]]) -> Item | None:
             href = reverse(page.target)
         except NoReverseMatch:
             return None
-    count = page.waiting() if page.waiting is not None else 0
+    count = page.waiting() if counted and page.waiting is not None else 0
     badge = f"{_MOST_COUNTED}+" if count > _MOST_COUNTED else str(count or "")
     return Item(page.title, href, badge, page.waits)
 

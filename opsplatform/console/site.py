@@ -67,7 +67,8 @@ class ConsoleSite(AdminSite):
     def palette(self, request: HttpRequest) -> HttpResponse:
         """Answer what the command palette finds."""
         context = super().each_context(request)
-        return palette.answer(request, navigation.groups(request, context["available_apps"]))
+        groups = navigation.groups(request, context["available_apps"], counted=False)
+        return palette.answer(request, groups)
 
     def components(self, request: HttpRequest) -> TemplateResponse:
         """Show every component, for whoever builds pages."""

@@ -133,3 +133,10 @@ def test_who_has_a_one_time_password_finds_nothing(console, make_user):
 def test_answers_are_kept_by_no_cache(console, make_user):
     answer = console(make_user(role="admin")).get(reverse("admin:palette"))
     assert "no-store" in answer["Cache-Control"]
+
+
+def test_an_answer_counts_no_badges(find, django_assert_num_queries, console, make_user):
+    client = console(make_user(role="admin"))
+    # The session, the person, both kinds of permissions, and the five kinds of objects.
+    with django_assert_num_queries(9):
+        client.get(reverse("admin:palette"), {"q": "a"})
