@@ -123,19 +123,23 @@ class Table:
 
     def page_links(self, query: QueryDict) -> list[tuple[str, str]]:
         """Return the pages around this one as pairs of text and link; this one has no link."""
-        if self.page is None or not self.page.has_other_pages():
-            return []
-        return [
-            (
-                str(number),
-                ""
-                if number in {self.page.number, Paginator.ELLIPSIS}
-                else _link(query, {f"{self.name}page": str(number)}),
-            )
-            for number in self.page.paginator.get_elided_page_range(
-                self.page.number, on_each_side=1, on_ends=1
-            )
-        ]
+        return page_links(self.page, query, self.name) if self.page is not None else []
+
+
+def page_links(page: Page[Any], query: QueryDict, name: str = "") -> list[tuple[str, str]]:
+    """Return the pages around one as pairs of text and link; the one that is shown has no link."""
+    if not page.has_other_pages():
+        return []
+    near = page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)
+    return [
+        (
+            str(number),
+            ""
+            if number in {page.number, Paginator.ELLIPSIS}
+            else _link(query, {f"{name}page": str(number)}),
+        )
+        for number in near
+    ]
 
 
 def table_of(

@@ -15,6 +15,7 @@ from core import components
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from django.core.paginator import Page
     from django.template.context import RequestContext
 
 register = template.Library()
@@ -55,6 +56,13 @@ def table(context: RequestContext, table: components.Table) -> dict[str, Any]:
     """Show a table whose heads sort and whose pages turn by links."""
     query = context["request"].GET
     return {"table": table, "headings": table.headings(query), "pages": table.page_links(query)}
+
+
+@register.inclusion_tag("components/pages.html", takes_context=True)
+def pages(context: RequestContext, page: Page[Any], label: str = "") -> dict[str, Any]:
+    """Turn the pages of a list that is no table."""
+    links = components.page_links(page, context["request"].GET)
+    return {"pages": links, "label": label, "count": page.paginator.count}
 
 
 @register.inclusion_tag("components/tabs.html")

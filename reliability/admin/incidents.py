@@ -51,7 +51,7 @@ class IncidentAdmin(ReadAdmin[Incident]):
     empty_text = "No incident. One is opened when a check goes down, and closed when it is up."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        found = super().get_queryset(request).prefetch_related("events")
+        found = super().get_queryset(request)
         return found.select_related("owner", "check_of__service").defer("check_of__headers")
 
     def get_urls(self) -> list[URLPattern]:

@@ -337,6 +337,37 @@ def test_an_incident_outlives_its_service(console, make_user, outage, operator):
     assert "data-chart" not in page.content.decode()
 
 
+def test_a_long_timeline_comes_in_pages_newest_first(console, make_user, outage):
+    incident = Incident.objects.get()
+    IncidentEvent.objects.bulk_create(
+        IncidentEvent(incident=incident, kind="note", actor_name="Ada", text=f"Note {number:03d}.")
+        for number in range(250)
+    )
+    client = console(make_user(role="manager"))
+
+    first = client.get(outage["incident"]).content.decode()
+    last = client.get(outage["incident"], {"page": 3}).content.decode()
+
+    assert re.findall(r"Note \d+", first) == [
+        f"Note {number:03d}" for number in range(249, 149, -1)
+    ]
+    assert 'href="?page=2"' in first
+    assert "251 in all" in first
+    assert re.findall(r"Note \d+", last)[-1] == "Note 000"
+    assert "Opened" in last
+    assert "Opened" not in first.partition("<ol")[2].partition("</ol>")[0]
+
+
+def test_the_list_of_incidents_reads_no_timelines(console, make_user, outage):
+    client = console(make_user(role="manager"))
+
+    with CaptureQueriesContext(connection) as queries:
+        page = client.get("/admin/reliability/incident/").content.decode()
+
+    assert "Shop" in page
+    assert [query for query in queries if "reliability_incidentevent" in query["sql"]] == []
+
+
 def test_a_test_is_begun_followed_and_cancelled(console, make_user, outage, sent):
     client = console(make_user(role="admin"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from django.core.paginator import Paginator
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -15,6 +16,7 @@ from reliability.selectors.incidents import SEE_ANSWERS
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+_EVENTS_SHOWN: Final = 100
 _TONES: Final = {
     IncidentEvent.Kind.OPENED: "bad",
     IncidentEvent.Kind.ACKNOWLEDGED: "warn",
@@ -39,9 +41,12 @@ def incident_context(request: HttpRequest, incident: Incident) -> dict[str, Any]
         "answer": incident.excerpt if may(SEE_ANSWERS) else "",
     }
     if may("reliability.view_incidentevent"):
-        shown["timeline"] = [
-            (event, _TONES.get(IncidentEvent.Kind(event.kind), ""))
-            for event in reversed(incident.events.all())
+        # Anybody who takes care may add notes without end.
+        newest = Paginator(incident.events.order_by("-id"), _EVENTS_SHOWN)
+        page = newest.get_page(request.GET.get("page"))
+        shown["timeline"] = page
+        shown["events"] = [
+            (event, _TONES.get(IncidentEvent.Kind(event.kind), "")) for event in page
         ]
     return shown
 
