@@ -10,7 +10,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from notifications.services.wakeups import redis_url
+from notifications.services.wakeups import connect, redis_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -79,14 +79,13 @@ class Slots:
         url = redis_url()
         if not url or time.monotonic() < self._away_until:
             return default
-        redis = import_module("redis")
         try:
             if self._client is None:
-                self._client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+                self._client = connect(url)
                 self._take = self._client.register_script(_TAKE)
                 self._hold = self._client.register_script(_HOLD)
             return call()
-        except redis.RedisError as error:
+        except import_module("redis").RedisError as error:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             logger.warning("This process counts its connections alone (%s).", type(error).__name__)
             return default

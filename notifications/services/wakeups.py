@@ -2,7 +2,8 @@
 
 With Redis, publishers ring a channel. Without it, hubs look themselves while somebody is connected:
 on SQLite fifty times a second at a number that every commit of another connection changes, on
-PostgreSQL each second at the feeds.
+PostgreSQL each second at the feeds. A Redis that says nothing may hang: then they look each second
+too.
 """
 
 from __future__ import annotations
@@ -30,11 +31,23 @@ LOOK_SECONDS: Final = 0.02
 POLL_SECONDS: Final = 1.0
 SAFETY_SECONDS: Final = 5.0
 _AWAY_SECONDS: Final = 10.0
+# Publishers wait for Redis after their commit, so a Redis that hangs must not cost them more.
+_ANSWER_SECONDS: Final = 0.25
 
 
 def redis_url() -> str:
     """Return the Redis of the live feed; a copy for a drill must not touch the original's."""
     return "" if is_drill() else str(settings.REDIS_URL)
+
+
+def connect(url: str) -> Any:  # noqa: ANN401  # imported only where Redis is used
+    """Return a client that gives up early and does not try again."""
+    # The client's import costs as much as all of Django's; only Redis users pay for it.
+    redis, retry = import_module("redis"), import_module("redis.retry")
+    never = retry.Retry(import_module("redis.backoff").NoBackoff(), 0)
+    return redis.Redis.from_url(
+        url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS, retry=never
+    )
 
 
 class _Bell:
@@ -48,13 +61,11 @@ class _Bell:
         url = redis_url()
         if not url or time.monotonic() < self._away_until:
             return
-        # The client's import costs as much as all of Django's; only Redis users pay for it.
-        redis = import_module("redis")
         try:
             if self._client is None:
-                self._client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+                self._client = connect(url)
             self._client.publish(CHANNEL, b"1")
-        except redis.RedisError as error:
+        except import_module("redis").RedisError as error:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             logger.warning("Redis does not ring for the live feed (%s).", type(error).__name__)
 
@@ -117,16 +128,22 @@ async def watch(
     """Call `wake` whenever there may be something new, until cancelled.
 
     `busy` is set while somebody is connected; otherwise nothing is asked. Beside every kind of
-    wake-up the feeds are looked at each five seconds.
+    wake-up the feeds are looked at: each second, or each five on SQLite.
     """
     if redis_url():
-        await _watch_redis(wake, busy)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_watch_redis(wake, busy))
+            both.create_task(_poll(wake, busy))
     elif connection.vendor == "sqlite":
         await _watch_sqlite(wake, in_thread, busy)
     else:
-        while True:
-            await _while_busy(busy, POLL_SECONDS)
-            wake()
+        await _poll(wake, busy)
+
+
+async def _poll(wake: Callable[[], None], busy: asyncio.Event) -> None:
+    while True:
+        await _while_busy(busy, POLL_SECONDS)
+        wake()
 
 
 async def _watch_sqlite(
@@ -150,7 +167,7 @@ async def _watch_redis(wake: Callable[[], None], busy: asyncio.Event) -> None:
     errors = import_module("redis").RedisError
     told = False
     while True:
-        client = redis.Redis.from_url(redis_url(), socket_connect_timeout=1)
+        client = redis.Redis.from_url(redis_url(), socket_timeout=1, socket_connect_timeout=1)
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as bell:
                 await bell.subscribe(CHANNEL)
@@ -161,8 +178,8 @@ async def _watch_redis(wake: Callable[[], None], busy: asyncio.Event) -> None:
                 wake()
                 while True:
                     # Never `listen()`: it raises when the channel is silent for some seconds.
-                    await bell.get_message(timeout=SAFETY_SECONDS)
-                    wake()
+                    if await bell.get_message(timeout=SAFETY_SECONDS):
+                        wake()
         except (errors, OSError) as error:
             if not told:
                 logger.warning("Without Redis, feeds are looked at each second (%s).", error)
@@ -170,7 +187,6 @@ async def _watch_redis(wake: Callable[[], None], busy: asyncio.Event) -> None:
         finally:
             await client.aclose()
         await _while_busy(busy, POLL_SECONDS)
-        wake()
 
 
 async def _while_busy(busy: asyncio.Event, seconds: float) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -95,7 +96,7 @@ def test_a_place_that_another_process_took_is_taken(settings):
 @with_redis
 @pytest.mark.django_db(transaction=True)
 def test_redis_wakes_other_processes_at_once(monkeypatch):
-    monkeypatch.setattr(wakeups, "SAFETY_SECONDS", 60)
+    monkeypatch.setattr(wakeups, "POLL_SECONDS", 60)
 
     async def main():
         async with hub() as one:
@@ -136,6 +137,28 @@ def test_without_its_redis_the_feed_goes_on(settings, caplog):
         "This process counts its connections alone",
         "Without Redis, feeds are looked at each second",
     } <= said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_a_redis_that_hangs_the_feed_is_a_second_late(settings):
+    # Its backlog takes connections that nobody ever answers.
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as hung:
+        settings.REDIS_URL = f"redis://127.0.0.1:{hung.getsockname()[1]}/0"
+
+        async def main():
+            async with hub() as one:
+                line = await Line(one, HEADERS).accepted()
+                await line.subscribe("alerts")
+                await line.frame("subscribed")
+                loop = asyncio.get_running_loop()
+                for seq in (1, 2):
+                    began = loop.time()
+                    await in_db(publish)
+                    assert loop.time() - began < 1
+                    assert (await line.frame("event"))["seq"] == seq
+                    assert loop.time() - began < 2.2
+
+        asyncio.run(asyncio.wait_for(main(), 20))
 
 
 @pytest.mark.django_db(transaction=True)
