@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from django.contrib import admin, messages
-from django.core.paginator import Paginator
 from django.utils.html import format_html
 
 from accounts.actors import actor_of
 from core.adminbase import RecordAdmin, ask_to_confirm
-from core.components import badge
+from core.adminlists import BoundedPaginator, before
+from core.components import badge, when
 from core.errors import DomainError
 from notifications.engine.targets import shown_address
 from notifications.models import DeliveryAttempt, Event, Notification
@@ -27,17 +26,7 @@ if TYPE_CHECKING:
 
     from core.actors import Actor
 
-MOST_ROWS_COUNTED: Final = 10_000
 MOST_AT_ONCE: Final = 1_000
-
-
-class BoundedPaginator(Paginator[Any]):
-    """Counts no further than people turn pages: a whole count costs more than the page."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = cast("QuerySet[Any]", self.object_list)
-        return rows[:MOST_ROWS_COUNTED].count()
 
 
 class AttemptInline(admin.TabularInline[DeliveryAttempt, Notification]):
@@ -47,16 +36,28 @@ class AttemptInline(admin.TabularInline[DeliveryAttempt, Notification]):
     extra = 0
     can_delete = False
     verbose_name_plural = "attempts"
-    fields = ("number", "started_at", "ended_at", "outcome", "status_code", "detail", "excerpt")
-    readonly_fields = (
-        "number",
-        "started_at",
-        "ended_at",
-        "outcome",
-        "status_code",
-        "detail",
-        "excerpt",
-    )
+    fields = ("number", "began", "ended", "shown_outcome", "status", "detail", "answer")
+    readonly_fields = fields
+
+    @admin.display(description="Began")
+    def began(self, attempt: DeliveryAttempt) -> str:
+        return when(attempt.started_at)
+
+    @admin.display(description="Ended")
+    def ended(self, attempt: DeliveryAttempt) -> str:
+        return when(attempt.ended_at)
+
+    @admin.display(description="Outcome")
+    def shown_outcome(self, attempt: DeliveryAttempt) -> str:
+        return badge(attempt.outcome, attempt.get_outcome_display())
+
+    @admin.display(description="Status")
+    def status(self, attempt: DeliveryAttempt) -> str:
+        return str(attempt.status_code or "-")
+
+    @admin.display(description="Answer")
+    def answer(self, attempt: DeliveryAttempt) -> str:
+        return attempt.excerpt or "-"
 
     def has_add_permission(self, request: HttpRequest, obj: Notification | None = None) -> bool:
         return False
@@ -72,30 +73,42 @@ class NotificationAdmin(RecordAdmin[Notification]):
     empty_text = "No message yet. One is made for each channel when an incident begins or ends."
 
     list_display = [
-        "created_at",
-        "title",
+        "created",
+        "message",
         "shown_severity",
         "shown_state",
         "receiver",
-        "attempts",
+        "tries",
         "last_error",
     ]
-    list_filter = ["state", "severity", "reason", "channel", "created_at"]
-    search_fields = ["=idempotency_key", "=thread_key"]
-    search_help_text = "The whole idempotency key, or the whole key of the thread"
+    list_filter = ["state", "severity", "reason", "channel", before("created_at"), "created_at"]
+    search_fields = ["title", "=idempotency_key", "=thread_key"]
+    search_help_text = "Words of the message, or a whole key of it"
     ordering = ["-id"]
     paginator = BoundedPaginator
     actions = ["retry", "resend", "cancel"]
     inlines = [AttemptInline]
+    readonly_fields = [
+        "created",
+        "next_try",
+        "given_up",
+        "sent",
+        "tries",
+        "held_until",
+        "receipt",
+        "place",
+        "shown_recipient",
+        "shown_payload",
+    ]
     fields = [
         "title",
         ("state", "reason", "severity"),
         "last_error",
         ("channel_name", "shown_recipient"),
-        ("created_at", "next_at", "expires_at", "sent_at"),
-        ("attempts", "uncertain", "lease_until"),
-        ("idempotency_key", "provider_ref"),
-        ("event", "thread_key", "seq", "original"),
+        ("created", "next_try", "given_up", "sent"),
+        ("tries", "uncertain", "held_until"),
+        ("idempotency_key", "receipt"),
+        ("event", "thread_key", "place", "original"),
         "shown_payload",
     ]
 
@@ -109,6 +122,43 @@ class NotificationAdmin(RecordAdmin[Notification]):
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("notifications.resend_notification")
+
+    @admin.display(description="Created", ordering="created_at")
+    def created(self, message: Notification) -> str:
+        return when(message.created_at)
+
+    @admin.display(description="Message", ordering="title")
+    def message(self, message: Notification) -> str:
+        return message.title
+
+    @admin.display(description="Tries", ordering="attempts")
+    def tries(self, message: Notification) -> str:
+        return format_html('<span class="numeric">{}</span>', message.attempts)
+
+    @admin.display(description="Next try")
+    def next_try(self, message: Notification) -> str:
+        waits = message.state == Notification.State.PENDING
+        return when(message.next_at if waits else None)
+
+    @admin.display(description="Given up at the latest")
+    def given_up(self, message: Notification) -> str:
+        return when(message.expires_at)
+
+    @admin.display(description="Sent")
+    def sent(self, message: Notification) -> str:
+        return when(message.sent_at)
+
+    @admin.display(description="Held by a sender until")
+    def held_until(self, message: Notification) -> str:
+        return when(message.lease_until)
+
+    @admin.display(description="Receipt of the receiver")
+    def receipt(self, message: Notification) -> str:
+        return message.provider_ref or "-"
+
+    @admin.display(description="Place in its thread")
+    def place(self, message: Notification) -> str:
+        return str(message.seq)
 
     @admin.display(description="Severity", ordering="severity")
     def shown_severity(self, message: Notification) -> str:
@@ -126,7 +176,7 @@ class NotificationAdmin(RecordAdmin[Notification]):
     def shown_recipient(self, message: Notification) -> str:
         return shown_address(message.recipient) or "-"
 
-    @admin.display(description="Message")
+    @admin.display(description="What is sent")
     def shown_payload(self, message: Notification) -> str:
         pretty = json.dumps(message.payload, indent=2, ensure_ascii=False, sort_keys=True)
         return format_html("<pre>{}</pre>", pretty)
@@ -204,22 +254,43 @@ class EventAdmin(RecordAdmin[Event]):
 
     empty_text = "No alert yet. Alerts are raised when a check goes down or comes back."
 
-    list_display = ["created_at", "title", "shown_severity", "shown_status", "service", "routing"]
-    list_filter = ["severity", "status", "routing", "created_at"]
-    search_fields = ["=dedup_key"]
-    search_help_text = "The whole deduplication key"
+    list_display = ["raised", "alert", "shown_severity", "shown_status", "service", "told"]
+    list_filter = ["severity", "status", "routing", before("created_at"), "created_at"]
+    search_fields = ["title", "service", "=dedup_key"]
+    search_help_text = "Words of the alert or its service, or its whole key"
     ordering = ["-id"]
     paginator = BoundedPaginator
+    readonly_fields = ["raised", "told", "told_at", "change"]
     fields = [
         "title",
         ("severity", "status", "kind", "service"),
         "body",
         "labels",
         "links",
-        ("dedup_key", "transition_seq"),
-        ("raised_by", "created_at"),
-        ("routing", "routed_at", "suppressed_by"),
+        ("dedup_key", "change"),
+        ("raised_by", "raised"),
+        ("told", "told_at", "suppressed_by"),
     ]
+
+    @admin.display(description="Raised", ordering="created_at")
+    def raised(self, event: Event) -> str:
+        return when(event.created_at)
+
+    @admin.display(description="Alert", ordering="title")
+    def alert(self, event: Event) -> str:
+        return event.title
+
+    @admin.display(description="Who is told", ordering="routing")
+    def told(self, event: Event) -> str:
+        return str(event.get_routing_display())
+
+    @admin.display(description="Told at")
+    def told_at(self, event: Event) -> str:
+        return when(event.routed_at)
+
+    @admin.display(description="Number of the change")
+    def change(self, event: Event) -> str:
+        return str(event.transition_seq)
 
     @admin.display(description="Severity", ordering="severity")
     def shown_severity(self, event: Event) -> str:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from django import template
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
+
+from core.adminlists import BeforeFilter, BoundedPaginator
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.contrib.admin.views.main import ChangeList
 
 register = template.Library()
@@ -20,6 +26,41 @@ class ChosenFilter:
     title: str
     value: str
     without: str
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """That a list has rows which no page shows; on the last page, where they are."""
+
+    href: str
+
+
+@register.simple_tag
+def counted(cl: ChangeList) -> str:
+    """Return how many rows a list has; a count that stopped at its limit says so."""
+    return f"{cl.result_count:,}{'+' if _is_cut(cl) else ''}"
+
+
+@register.simple_tag
+def older(cl: ChangeList) -> Beyond | None:
+    """Return where the rows beyond the last page are, if there are some and a filter finds them."""
+    if not _is_cut(cl):
+        return None
+    found = [spec for spec in cl.filter_specs if isinstance(spec, BeforeFilter)]
+    if not found:
+        return None
+    if cl.page_num < cl.paginator.num_pages or ORDER_VAR in cl.params:
+        return Beyond("")
+    (*_, last) = cl.result_list
+    moment: datetime = getattr(last, found[0].column)
+    # Up to the second: a row may be shown twice, none is left out.
+    until = (moment + timedelta(seconds=1)).astimezone(UTC).replace(microsecond=0, tzinfo=None)
+    changed = {found[0].parameter_name: until.isoformat()}
+    return Beyond(cl.get_query_string(changed, remove=[PAGE_VAR]))
+
+
+def _is_cut(cl: ChangeList) -> bool:
+    return isinstance(cl.paginator, BoundedPaginator) and cl.paginator.is_cut
 
 
 @register.simple_tag

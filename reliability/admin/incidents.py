@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
 from core.adminbase import ask_to_confirm
+from core.adminlists import BoundedPaginator, before
 from core.components import badge, when
 from core.errors import DomainError
 from reliability.admin.contexts.incidents import incident_context
 from reliability.admin.contexts.shared import lasted
-from reliability.admin.display import BoundedPaginator
 from reliability.admin.pages import ReadAdmin, act, seen, show
 from reliability.models import Incident
 from reliability.services import incidents
@@ -38,7 +38,7 @@ class IncidentAdmin(ReadAdmin[Incident]):
     """What was or is wrong, newest first."""
 
     list_display = ["title", "status", "weight", "began", "lasted", "detail", "owner"]
-    list_filter = ["state", "severity", "started_at"]
+    list_filter = ["state", "severity", before("started_at"), "started_at"]
     list_select_related = ["owner"]
     search_fields = ["title", "detail"]
     search_help_text = "Service, check or detail"

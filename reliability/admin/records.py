@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
 from django.utils import timezone
 from django.utils.html import format_html
 
 from core.adminbase import RecordAdmin
+from core.adminlists import BeforeFilter, BoundedPaginator, before, either, named
 from core.components import badge, when
-from reliability.admin.display import BoundedPaginator, answer_field, milliseconds
-from reliability.admin.filters import BeforeFilter
+from reliability.admin.display import answer_field, milliseconds
 from reliability.engine.history import micros
 from reliability.models import Sample, StateSegment
 from reliability.selectors.bars import span
@@ -21,32 +21,52 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
+_TIMINGS: Final = ("name_lookup", "connection", "tls", "first_byte")
+
+
 @admin.register(Sample)
 class SampleAdmin(RecordAdmin[Sample]):
     """Every result, newest first."""
 
-    list_display = ["check_of", "found_at", "result", "answer", "latency", "manual"]
-    list_filter = [BeforeFilter, "ok", "manual", "failure"]
+    list_display = ["shown_check", "found_at", "result", "answer", "latency", "by_hand"]
+    list_filter = [
+        BeforeFilter,
+        ("ok", either("result", "OK", "Failed")),
+        ("manual", either("asked", "By hand", "By the schedule")),
+        ("failure", named("kind of failure")),
+    ]
     list_select_related = ["check_of__service"]
     paginator = BoundedPaginator
     search_fields = ["check_of__service__name", "check_of__name"]
     search_help_text = "Service or name of the check"
-    readonly_fields = ["result", "answered"]
-    empty_text = "No result yet. Results come with the first probe of a check."
+    readonly_fields = [
+        "shown_check",
+        "found_at",
+        "result",
+        "by_hand",
+        "latency",
+        *_TIMINGS,
+        "answered",
+    ]
+    empty_text = "No result yet. The first one comes as soon as a check is asked."
 
     def get_fields(self, request: HttpRequest, obj: Sample | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
         return (
-            ("check_of", "at"),
-            ("result", "manual"),
+            ("shown_check", "found_at"),
+            ("result", "by_hand"),
             ("status_code", "failure", "detail"),
-            ("latency_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms"),
+            ("latency", *_TIMINGS),
             *answer_field(request),
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Sample]:
         return super().get_queryset(request).defer("check_of__headers")
 
-    @admin.display(description="At", ordering="at")
+    @admin.display(description="Check", ordering="check_of__service__name")
+    def shown_check(self, sample: Sample) -> str:
+        return str(sample.check_of)
+
+    @admin.display(description="Time", ordering="at")
     def found_at(self, sample: Sample) -> str:
         return when(sample.at)
 
@@ -62,6 +82,26 @@ class SampleAdmin(RecordAdmin[Sample]):
     def latency(self, sample: Sample) -> str:
         return format_html('<span class="numeric">{}</span>', milliseconds(sample.latency_ms))
 
+    @admin.display(description="Asked by hand", ordering="manual")
+    def by_hand(self, sample: Sample) -> str:
+        return "yes" if sample.manual else ""
+
+    @admin.display(description="Name lookup")
+    def name_lookup(self, sample: Sample) -> str:
+        return milliseconds(sample.dns_ms)
+
+    @admin.display(description="Connection")
+    def connection(self, sample: Sample) -> str:
+        return milliseconds(sample.connect_ms)
+
+    @admin.display(description="TLS")
+    def tls(self, sample: Sample) -> str:
+        return milliseconds(sample.tls_ms)
+
+    @admin.display(description="First byte")
+    def first_byte(self, sample: Sample) -> str:
+        return milliseconds(sample.first_byte_ms)
+
     @admin.display(description="What it answered")
     def answered(self, sample: Sample) -> str:
         return format_html("<pre>{}</pre>", sample.excerpt) if sample.excerpt else "-"
@@ -71,20 +111,24 @@ class SampleAdmin(RecordAdmin[Sample]):
 class StateSegmentAdmin(RecordAdmin[StateSegment]):
     """How each check stood over time; availability is computed from these."""
 
-    list_display = ["check_of", "stood", "began", "ended", "lasted", "reason"]
-    list_filter = ["standing", "started_at"]
+    list_display = ["shown_check", "stood", "began", "ended", "lasted", "reason"]
+    list_filter = [before("started_at"), ("standing", named("state")), "started_at"]
     list_select_related = ["check_of__service"]
     paginator = BoundedPaginator
     search_fields = ["check_of__service__name", "check_of__name"]
     search_help_text = "Service or name of the check"
-    fields = ["check_of", "stood", ("started_at", "ended_at", "lasted"), "reason"]
-    readonly_fields = ["stood", "lasted"]
+    fields = ["shown_check", "stood", ("began", "ended", "lasted"), "reason"]
+    readonly_fields = ["shown_check", "stood", "began", "ended", "lasted"]
     empty_text = "No history yet. It begins with the first check."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StateSegment]:
         return super().get_queryset(request).defer("check_of__headers")
 
-    @admin.display(description="Standing", ordering="standing")
+    @admin.display(description="Check", ordering="check_of__service__name")
+    def shown_check(self, segment: StateSegment) -> str:
+        return str(segment.check_of)
+
+    @admin.display(description="State", ordering="standing")
     def stood(self, segment: StateSegment) -> str:
         return badge(segment.standing)
 
@@ -99,4 +143,5 @@ class StateSegmentAdmin(RecordAdmin[StateSegment]):
     @admin.display(description="Lasted")
     def lasted(self, segment: StateSegment) -> str:
         end = segment.ended_at or timezone.now()
-        return span(micros(end) - micros(segment.started_at))
+        told = span(micros(end) - micros(segment.started_at))
+        return format_html('<span class="numeric">{}</span>', told)

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditRecord
+from core.adminlists import BoundedPaginator
 from notifications.models import Channel, Event, Notification
 from notifications.services.senders import webhook_config
 from tests.notifications.conftest import alert_to, break_seal, raise_alert, route_all
@@ -68,7 +69,7 @@ def test_queue_costs_the_same_for_one_row_and_for_forty(as_role, make_webhook):
 
 
 def test_count_of_a_huge_queue_is_bounded(as_role, make_webhook, monkeypatch):
-    monkeypatch.setattr("notifications.admin.outbox.MOST_ROWS_COUNTED", 3)
+    monkeypatch.setattr(BoundedPaginator, "most", 3)
     alert_to(make_webhook())
     client = as_role("operator")
 
@@ -76,7 +77,7 @@ def test_count_of_a_huge_queue_is_bounded(as_role, make_webhook, monkeypatch):
         client.get(reverse(QUEUE))
 
     counts = [q["sql"] for q in queries if "COUNT(" in q["sql"] and "notifications_" in q["sql"]]
-    assert any("LIMIT 3)" in sql for sql in counts)
+    assert any("LIMIT 4)" in sql for sql in counts)
     assert all("LIMIT" in sql for sql in counts)
 
 

@@ -1,3 +1,5 @@
+import html
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -5,7 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit.models import AuditRecord
-from reliability.admin.display import BoundedPaginator
+from core.adminlists import BoundedPaginator
+from reliability.admin.records import SampleAdmin
 from reliability.models import Check, Incident, Service, UptimeTest
 
 pytestmark = pytest.mark.django_db
@@ -233,7 +236,51 @@ def test_a_list_of_millions_is_counted_to_a_limit(admin, make_check, see, monkey
     monkeypatch.setattr(BoundedPaginator, "most", 2)
     see(make_check(), True, True, True)
 
-    assert "2 samples" in admin.get("/admin/reliability/sample/").content.decode()
+    page = admin.get("/admin/reliability/sample/").content.decode()
+
+    assert "<span>2+ samples</span>" in page
+    assert '<span class="count">2+</span>' in page
+
+
+def test_a_list_that_ends_at_its_limit_is_counted_exactly(admin, make_check, see, monkeypatch):
+    monkeypatch.setattr(BoundedPaginator, "most", 3)
+    see(make_check(), True, True, True)
+
+    page = admin.get("/admin/reliability/sample/").content.decode()
+
+    assert "<span>3 samples</span>" in page
+    assert "Go on with older ones" not in page
+
+
+def test_the_last_page_leads_to_what_no_page_shows(admin, make_check, see, monkeypatch):
+    monkeypatch.setattr(BoundedPaginator, "most", 2)
+    begin = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    see(make_check(), True, False, False, False, start=begin)
+
+    monkeypatch.setattr(SampleAdmin, "list_per_page", 1)
+    listing = "/admin/reliability/sample/"
+    assert "choose a moment" in admin.get(listing, {"ok__exact": "0"}).content.decode()
+    page = admin.get(listing, {"ok__exact": "0", "p": "2"}).content.decode()
+
+    (href,) = re.findall(r'<a href="([^"]+)">Go on with older ones</a>', page)
+    older = admin.get(listing + html.unescape(href)).context["cl"]
+    assert [row.at for row in older.queryset] == [
+        begin + timedelta(seconds=40),
+        begin + timedelta(seconds=20),
+    ]
+
+
+def test_results_are_listed_under_words_that_people_use(admin, make_check, see):
+    see(make_check(), True)
+
+    page = admin.get("/admin/reliability/sample/").content.decode()
+    heads = [
+        re.sub(r"<[^>]+>", "", head).strip()
+        for head in re.findall(r'class="text">(.*?)</div>', page, re.DOTALL)
+    ]
+
+    assert heads == ["Check", "Time", "Result", "Answer", "Latency", "Asked by hand"]
+    assert '<a href="?manual__exact=1">By hand</a>' in page
 
 
 def test_results_before_a_moment_are_reached_beyond_the_limit(admin, make_check, see, monkeypatch):
