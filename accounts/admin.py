@@ -12,12 +12,16 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.html import format_html_join
 
 from accounts.actors import actor_for, actor_of
 from accounts.models import User
+from accounts.roles import PURPOSE
 from accounts.services import users
 from audit.services import record_refusal
 from core.adminbase import RecordAdmin, SettingsAdmin, ask_to_confirm, show_once
+from core.adminlists import either, named
+from core.components import badge, when
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -107,8 +111,11 @@ class UserAdmin(SettingsAdmin[User]):
     """People; a new one gets a one-time password that is shown once."""
 
     form = UserForm
-    list_display = ["username", "email", "role_names", "is_active", "last_login"]
-    list_filter = ["is_active", "groups"]
+    list_display = ["username", "mail", "role_names", "active", "signed_in"]
+    list_filter = [
+        ("is_active", either("active", "Active", "Not active")),
+        ("groups", named("role", admin.RelatedFieldListFilter)),
+    ]
     search_fields = ["username", "email"]
     actions = ["reset_passwords"]
 
@@ -127,6 +134,18 @@ class UserAdmin(SettingsAdmin[User]):
 
     def has_reset_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.change_user")
+
+    @admin.display(description="E-mail", ordering="email")
+    def mail(self, user: User) -> str:
+        return user.email
+
+    @admin.display(description="Active", ordering="is_active")
+    def active(self, user: User) -> str:
+        return badge("active", tone="ok") if user.is_active else badge("off", "Not active")
+
+    @admin.display(description="Last sign-in", ordering="last_login")
+    def signed_in(self, user: User) -> str:
+        return when(user.last_login, "never")
 
     @admin.display(description="Roles")
     def role_names(self, user: User) -> str:
@@ -200,6 +219,19 @@ class UserAdmin(SettingsAdmin[User]):
 class RoleAdmin(RecordAdmin[Group]):
     """The built-in roles; their permissions come from the table in the code."""
 
-    list_display = ["name"]
-    fields = ["name", "permissions"]
-    search_fields = ["name"]
+    list_display = ["role", "purpose"]
+    fields = ["role", "purpose", "allowed"]
+    readonly_fields = ["role", "purpose", "allowed"]
+
+    @admin.display(description="Role", ordering="name")
+    def role(self, group: Group) -> str:
+        return group.name
+
+    @admin.display(description="What it is for")
+    def purpose(self, group: Group) -> str:
+        return PURPOSE.get(group.name, "-")
+
+    @admin.display(description="What it allows")
+    def allowed(self, group: Group) -> str:
+        names = group.permissions.values_list("name", flat=True).order_by("name")
+        return format_html_join(", ", "{}", ((name.removeprefix("Can "),) for name in names)) or "-"

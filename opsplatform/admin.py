@@ -23,6 +23,8 @@ from django_celery_beat.models import (
 from accounts.actors import actor_of
 from audit.services import changes, record
 from core.adminbase import ConsoleAdmin
+from core.adminlists import either
+from core.components import badge, when
 
 if TYPE_CHECKING:
     from django.forms import ModelForm
@@ -84,8 +86,24 @@ class AuditedPeriodicTaskAdmin(AuditedAdmin[PeriodicTask], PeriodicTaskAdmin):  
     """The schedule: switches and timing on the record."""
 
     actions = ()
-    list_display = ("name", "enabled", "scheduler", "last_run_at")
-    list_filter = ("enabled",)
+    list_display = ("job", "on", "rhythm", "last_run")
+    list_filter = (("enabled", either("switch", "On", "Off")),)
+
+    @admin.display(description="Job", ordering="name")
+    def job(self, task: PeriodicTask) -> str:
+        return str(task.name)
+
+    @admin.display(description="Switch", ordering="enabled")
+    def on(self, task: PeriodicTask) -> str:
+        return badge("on", tone="ok") if task.enabled else badge("off")
+
+    @admin.display(description="Rhythm")
+    def rhythm(self, task: PeriodicTask) -> str:
+        return str(task.scheduler)
+
+    @admin.display(description="Last run", ordering="last_run_at")
+    def last_run(self, task: PeriodicTask) -> str:
+        return when(task.last_run_at, "not yet")
 
 
 class AuditedCrontabScheduleAdmin(AuditedAdmin[CrontabSchedule], CrontabScheduleAdmin):  # type: ignore[misc]  # untyped package

@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin, ask_to_confirm, show_once
-from core.components import badge
+from core.components import badge, when
 from core.errors import DomainError
 from notifications.admin.forms import FORMS, ChannelForm
 from notifications.models import Channel
@@ -30,13 +30,13 @@ class ChannelAdmin(SettingsAdmin[Channel]):
 
     empty_text = "No channel yet, so nobody is told. Add one, e-mail or webhook, and send a test."
 
-    list_display = ["name", "kind", "target", "health", "last_ok_at", "last_error"]
+    list_display = ["name", "kind", "leads_to", "health", "delivered", "last_error"]
     list_filter = ["kind", "enabled"]
     actions = ["send_test", "rotate_secrets"]
     change_form_template = "admin/notifications/channel/change_form.html"
     settings = ["name", "enabled", "timeout_seconds", "max_parallel"]
-    facts = ["kind", "target", "managed_by", "health", "disabled_reason", "fails"]
-    times = ["open_until", "last_ok_at", "last_error"]
+    facts = ["kind", "leads_to", "managed_by", "health", "why_off", "failures"]
+    times = ["paused_until", "delivered", "last_error"]
 
     def get_form(
         self,
@@ -77,6 +77,26 @@ class ChannelAdmin(SettingsAdmin[Channel]):
     @admin.display(description="Health")
     def health(self, channel: Channel) -> str:
         return badge(channel.health, str(channel.health.label))
+
+    @admin.display(description="Leads to", ordering="target")
+    def leads_to(self, channel: Channel) -> str:
+        return channel.target
+
+    @admin.display(description="Last delivery", ordering="last_ok_at")
+    def delivered(self, channel: Channel) -> str:
+        return when(channel.last_ok_at, "none yet")
+
+    @admin.display(description="Why it is off")
+    def why_off(self, channel: Channel) -> str:
+        return channel.disabled_reason or "-"
+
+    @admin.display(description="Failures in a row")
+    def failures(self, channel: Channel) -> str:
+        return f"{channel.fails:,}"
+
+    @admin.display(description="Paused until")
+    def paused_until(self, channel: Channel) -> str:
+        return when(channel.open_until)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 
@@ -24,6 +24,10 @@ class ChannelForm(forms.ModelForm[Channel]):
     class Meta:
         model = Channel
         fields = ["name", "enabled", "timeout_seconds", "max_parallel"]
+        labels: ClassVar = {
+            "timeout_seconds": "Timeout, in seconds",
+            "max_parallel": "Messages at once",
+        }
 
     @property
     def is_new(self) -> bool:

@@ -150,9 +150,9 @@ class CheckAdmin(WatchedAdmin[Check]):
 
     @admin.display(description="Interval", ordering="interval_seconds")
     def interval(self, check: Check) -> str:
-        return f"{check.interval_seconds} s"
+        return format_html('<span class="numeric">{} s</span>', check.interval_seconds)
 
-    @admin.action(description="Run now (moves no strikes)", permissions=["run"])
+    @admin.action(description="Run now (a look that changes no state)", permissions=["run"])
     def run_now(self, request: HttpRequest, queryset: QuerySet[Check]) -> HttpResponse:
         return run_checks(self, request, list(queryset.values_list("pk", flat=True)))
 

@@ -27,6 +27,16 @@ class CheckForm(forms.ModelForm[Check]):
     class Meta:
         model = Check
         fields: ClassVar = ["service", *catalogue.OPEN_CHECK_FIELDS]
+        labels: ClassVar = {
+            "interval_seconds": "Interval, in seconds",
+            "timeout_seconds": "Timeout, in seconds",
+            "retry_interval_seconds": "Interval after a surprise, in seconds",
+            "strikes_down": "Failures until it is down",
+            "strikes_up": "Successes until it is up",
+            "accept": "Good status codes",
+            "body_contains": "Text in the answer",
+            "degraded_ms": "Slow from, in milliseconds",
+        }
 
     def settings(self) -> dict[str, Any]:
         """Return what the form asks the catalogue to set."""
