@@ -19,6 +19,7 @@ _SIZES: Final = (100, 1_000, 10_000)
 _ROUNDS: Final = 7
 _RESULTS: Final = 60
 _SEGMENTS: Final = 12
+_TESTS: Final = 20
 _AT_ONCE: Final = 5_000
 _LIMIT_MS: Final = 200.0
 _HOME_KB: Final = 100.0
@@ -30,6 +31,8 @@ _PAGES: Final = {
     "list of checks": "/admin/reliability/check/",
     "list of incidents": "/admin/reliability/incident/",
     "list of results": "/admin/reliability/sample/",
+    "list of uptime tests": "/admin/reliability/uptimetest/",
+    "page of an uptime test": "/admin/reliability/uptimetest/{test}/change/",
     "page of a service": "/admin/reliability/service/{service}/",
     "page of a check": "/admin/reliability/check/{check}/",
     "latency over all checks, 24 h, JSON": "/api/ops/uptime/latency?range=24h",
@@ -145,7 +148,40 @@ def _fill(before: int, size: int) -> dict[str, int]:
                 ),
                 batch_size=_AT_ONCE,
             )
-    return {"service": services[0].pk, "check": checks[0].pk}
+    test = _uptime_tests(now)
+    return {"service": services[0].pk, "check": checks[0].pk, "test": test.pk}
+
+
+def _uptime_tests(now: datetime) -> Any:  # noqa: ANN401
+    """Add runs of all checks, every fiftieth of them failed; return one."""
+    from reliability.models import Check, UptimeTest
+
+    phases = {"dns_ms": 1.0, "connect_ms": 1.0, "tls_ms": 1.0, "first_byte_ms": 20.0}
+    rows = Check.objects.order_by("pk").values_list("pk", "service__name")
+    told = UptimeTest.told(
+        [
+            {
+                "check": key,
+                "service": name,
+                "name": "127.0.0.1",
+                "url": "http://127.0.0.1/",
+                "at": now.isoformat(),
+                "ok": bool(number % 50),
+                "status_code": 200 if number % 50 else 503,
+                "failure": "" if number % 50 else "status",
+                "detail": "" if number % 50 else "HTTP 503 Service Unavailable",
+                "latency_ms": 23.0,
+                "phases": phases,
+            }
+            for number, (key, name) in enumerate(rows)
+        ]
+    )
+    keys = [result["check"] for result in told["results"]]
+    for _ in range(_TESTS):
+        test = UptimeTest.objects.create(
+            check_ids=keys, check_count=len(keys), state="done", finished_at=now, **told
+        )
+    return test
 
 
 def _segments(check: Any, now: datetime, is_down: bool) -> Iterator[Any]:  # noqa: ANN401, FBT001

@@ -51,7 +51,10 @@ def request(*, actor: Actor, check_ids: Collection[int] | None = None) -> Uptime
         message = "There is no check to run."
         raise InvalidInputError(message)
     test = UptimeTest.objects.create(
-        check_ids=ids, requested_by=actor.name[:200], asked_by=actor.user_id
+        check_ids=ids,
+        check_count=len(ids),
+        requested_by=actor.name[:200],
+        asked_by=actor.user_id,
     )
     record(actor=actor, action="uptimetest.requested", target=test, checks=len(ids))
     jobs.ring(test)
@@ -110,8 +113,8 @@ def perform(*, job_id: str) -> bool:
     if found is None:
         return _finish(test, lease, UptimeTest.State.CANCELLED)
     with transaction.atomic():
-        told = _stored(found)
-        return _finish(test, lease, UptimeTest.State.DONE, results=told, progress=100)
+        told = UptimeTest.told(_stored(found))
+        return _finish(test, lease, UptimeTest.State.DONE, progress=100, **told)
 
 
 def _finish(
@@ -128,7 +131,7 @@ def _finish(
             user_id=test.asked_by,
             title="Uptime test done" if done else f"Uptime test {state.label.lower()}",
             url=f"/admin/reliability/uptimetest/{test.pk}/change/",
-            ok=done and all(result["ok"] for result in fields.get("results", [])),
+            ok=done and not fields["failed"],
         )
     return ended
 
@@ -162,7 +165,9 @@ def _show(lease: uuid.UUID, early: list[Result], count: int) -> bool:
         told = [
             _told(checks[result.check_id], result) for result in early if result.check_id in checks
         ]
-        UptimeTest.objects.filter(lease=lease, state=UptimeTest.State.RUNNING).update(results=told)
+        UptimeTest.objects.filter(lease=lease, state=UptimeTest.State.RUNNING).update(
+            **UptimeTest.told(told)
+        )
     return jobs.heartbeat(UptimeTest, lease, progress=100 * len(early) // max(count, 1))
 
 

@@ -385,26 +385,28 @@ def test_a_test_is_begun_followed_and_cancelled(console, make_user, outage, sent
     assert "cancelled already" in again.content.decode()
 
 
-def test_results_of_a_test_stand_in_a_table_with_failures_first(console, make_user, outage):
-    def result(name, *, ok):
-        phases = {"dns_ms": 1.0, "connect_ms": 2.0, "tls_ms": 3.0, "first_byte_ms": 4.0}
-        return {
-            "check": 1,
-            "service": name,
-            "name": "start",
-            "ok": ok,
-            "status_code": 200,
-            "detail": "" if ok else "HTTP 503",
-            "latency_ms": 1234.0,
-            "phases": phases,
-        }
+def end_test(*results):
+    """End the uptime test with these results."""
+    told = UptimeTest.told(list(results))
+    UptimeTest.objects.update(state="done", progress=100, finished_at=datetime.now(UTC), **told)
 
-    UptimeTest.objects.update(
-        state="done",
-        progress=100,
-        finished_at=datetime.now(UTC),
-        results=[result("<b>Good</b>", ok=True), result("Bad", ok=False)],
-    )
+
+def found(name, *, ok):
+    """Return what a test found of one check."""
+    return {
+        "check": 1,
+        "service": name,
+        "name": "start",
+        "ok": ok,
+        "status_code": 200,
+        "detail": "" if ok else "HTTP 503",
+        "latency_ms": 1234.0,
+        "phases": {"dns_ms": 1.0, "connect_ms": 2.0, "tls_ms": 3.0, "first_byte_ms": 4.0},
+    }
+
+
+def test_results_of_a_test_stand_in_a_table_with_failures_first(console, make_user, outage):
+    end_test(found("<b>Good</b>", ok=True), found("Bad", ok=False))
 
     page = console(make_user(role="manager")).get(outage["uptimetest"]).content.decode()
 
@@ -412,6 +414,59 @@ def test_results_of_a_test_stand_in_a_table_with_failures_first(console, make_us
     assert page.index("Bad: start") < page.index("Good")
     assert "<b>Good" not in page
     assert "1,234 ms" in page
+
+
+def test_many_results_of_a_test_come_in_pages(console, make_user, outage):
+    end_test(*(found(f"Shop {number:03d}", ok=number % 2 == 0) for number in range(120)))
+    client = console(make_user(role="manager"))
+
+    first = client.get(outage["uptimetest"]).content.decode()
+    second = client.get(outage["uptimetest"], {"page": 2}).content.decode()
+
+    assert "60 of 120 good" in first
+    shown = [int(number) for number in re.findall(r"Shop (\d+)", first)]
+    assert shown == list(range(1, 101, 2))
+    shown = [int(number) for number in re.findall(r"Shop (\d+)", second)]
+    assert shown == [*range(101, 121, 2), *range(0, 80, 2)]
+    assert 'href="?page=3"' in second
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/reliability/uptimetest/"])
+def test_where_only_sums_stand_no_results_are_read(console, make_user, outage, path):
+    end_test(*(found(f"Shop {number}", ok=number >= 7) for number in range(20)))
+    client = console(make_user(role="manager"))
+
+    with CaptureQueriesContext(connection) as queries:
+        page = client.get(path).content.decode()
+
+    assert "13 of 20 good" in page
+    heavy = [name for name in ("results", "check_ids") for query in queries if name in query["sql"]]
+    assert heavy == []
+
+
+def test_home_names_a_few_of_those_that_failed(console, make_user, outage):
+    end_test(*(found(f"Till {number}", ok=number >= 7) for number in range(20)))
+
+    page = console(make_user(role="manager")).get("/admin/").content.decode()
+
+    assert re.findall(r"Till \d+", page) == [f"Till {number}" for number in range(5)]
+
+
+def test_sums_are_made_of_the_results_that_were_stored_without(outage, make_check):
+    from importlib import import_module
+    from types import SimpleNamespace
+
+    from django.apps import apps
+
+    end_test(*(found(f"Till {number}", ok=number >= 7) for number in range(20)))
+    told = UptimeTest.objects.values().get()
+    UptimeTest.objects.update(good=0, failed=0, first_failures=[], check_count=0)
+
+    migration = import_module("reliability.migrations.0005_uptimetest_sums")
+    migration.sum_up(apps, SimpleNamespace(connection=connection))
+
+    assert UptimeTest.objects.values().get() == told
+    assert (told["good"], told["failed"], told["check_count"]) == (13, 7, 1)
 
 
 def test_a_run_of_nothing_is_refused_in_words(console, make_user):

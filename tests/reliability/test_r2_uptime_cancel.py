@@ -99,6 +99,7 @@ def test_results_are_shown_while_they_come(make_check, operator, sent, monkeypat
 
     assert (test.state, test.progress) == ("running", 50)
     assert [row["check"] for row in test.results] == [first.pk]
+    assert (test.good, test.failed, test.check_count) == (1, 0, 2)
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])

@@ -79,6 +79,7 @@ def test_results_are_kept_as_manual_and_move_no_strikes(make_check, operator, se
     told = [(row["check"], row["ok"], row["status_code"]) for row in test.results]
     assert told == [(good.pk, True, 200), (bad.pk, False, 500)]
     assert test.results[1]["detail"] == "HTTP 500 Internal Server Error"
+    assert (test.good, test.failed, test.first_failures) == (1, 1, test.results[1:])
     assert list(Sample.objects.order_by("check_of").values_list("manual", "ok")) == [
         (True, True),
         (True, False),

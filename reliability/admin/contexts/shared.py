@@ -47,6 +47,14 @@ def watched(request: HttpRequest, thing: Service | Check) -> dict[str, Any]:
     return shown
 
 
+def link(request: HttpRequest, noun: str, key: int, text: str) -> str:
+    """Return a link to the page of a service or a check, or the text alone if it is closed."""
+    if not request.user.has_perm(f"reliability.view_{noun}"):
+        return text
+    page = reverse(f"admin:reliability_{noun}_page", args=[key])
+    return format_html('<a href="{}">{}</a>', page, text)
+
+
 def verdict(*, ok: bool) -> str:
     """Return whether a result was good."""
     return badge("ok", "OK") if ok else badge("failed")

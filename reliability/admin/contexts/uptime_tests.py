@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from django.core.paginator import Paginator
 from django.urls import reverse
-from django.utils.html import format_html
 
 from core.components import Column, Progress, Table
-from reliability.admin.contexts.shared import TIMINGS, timings, verdict
+from reliability.admin.contexts.shared import TIMINGS, link, timings, verdict
 from reliability.engine.history import micros
 from reliability.models import UptimeTest
 from reliability.selectors.bars import span
@@ -16,12 +16,12 @@ from reliability.selectors.bars import span
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+_RESULTS_SHOWN: Final = 50
 _PHASES: Final = ("dns_ms", "connect_ms", "tls_ms", "first_byte_ms")
 
 
 def test_context(request: HttpRequest, test: UptimeTest) -> dict[str, Any]:
     """Return what the page of an uptime test shows."""
-    count = len(test.check_ids)
     is_over = test.finished_at is not None
     may_cancel = request.user.has_perm("reliability.run_uptimetest") and not (
         is_over or test.cancel_requested_at
@@ -34,8 +34,8 @@ def test_context(request: HttpRequest, test: UptimeTest) -> dict[str, Any]:
         "is_over": is_over,
         "work": Progress(
             label=str(test),
-            done=count * test.progress // 100,
-            total=count if test.state == UptimeTest.State.RUNNING else 0,
+            done=test.check_count * test.progress // 100,
+            total=test.check_count if test.state == UptimeTest.State.RUNNING else 0,
             phase=phase,
             started_at=test.created_at,
             cancel_url=cancel_url if may_cancel else "",
@@ -43,31 +43,29 @@ def test_context(request: HttpRequest, test: UptimeTest) -> dict[str, Any]:
         "took": span(micros(test.finished_at) - micros(test.created_at))
         if test.finished_at
         else "",
-        "table": Table(
-            columns=[
-                Column("Result"),
-                Column("Check"),
-                Column("Answer"),
-                *TIMINGS,
-            ],
-            rows=[_row(result) for result in _failures_first(test.results)],
-            caption="Results",
-            empty="No result yet." if not is_over else "Nothing was found out.",
-        ),
+        "table": _results(request, test),
     }
 
 
-def _failures_first(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(results, key=lambda result: bool(result["ok"]))
+def _results(request: HttpRequest, test: UptimeTest) -> Table:
+    # A run may hold ten thousand; sorting is stable, so that each keeps its place.
+    failures_first = sorted(test.results, key=lambda result: bool(result["ok"]))
+    page = Paginator(failures_first, _RESULTS_SHOWN).get_page(request.GET.get("page"))
+    return Table(
+        columns=[Column("Result"), Column("Check"), Column("Answer"), *TIMINGS],
+        rows=[_row(request, result) for result in page],
+        caption="Results",
+        page=page,
+        empty="No result yet." if test.finished_at is None else "Nothing was found out.",
+    )
 
 
-def _row(result: dict[str, Any]) -> list[object]:
+def _row(request: HttpRequest, result: dict[str, Any]) -> list[object]:
     phases = result["phases"]
-    page = reverse("admin:reliability_check_page", args=[result["check"]])
     name = f"{result['service']}: {result['name']}"
     return [
         verdict(ok=result["ok"]),
-        format_html('<a href="{}">{}</a>', page, name),
+        link(request, "check", result["check"], name),
         result["detail"] or f"HTTP {result['status_code']}",
         *timings(*(phases[key] for key in _PHASES), result["latency_ms"]),
     ]
