@@ -69,6 +69,13 @@ class ConsoleAdmin(admin.ModelAdmin[M]):
         name = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": name, **(extra_context or {})})
 
+    def get_action_choices(
+        self,
+        request: HttpRequest,
+        default_choices: Any = (("", "Choose an action"),),  # noqa: ANN401  # Django's signature
+    ) -> list[tuple[str, str]]:
+        return super().get_action_choices(request, list(default_choices))
+
     def render_change_form(
         self,
         request: HttpRequest,
@@ -80,6 +87,8 @@ class ConsoleAdmin(admin.ModelAdmin[M]):
     ) -> HttpResponse:
         # Labels stand above their fields, where a colon says nothing.
         context["adminform"].form.label_suffix = ""
+        # Our summary tells the mistakes once; Django's own lines would stand above it unlinked.
+        context["mistakes"] = context.pop("errors", None)
         for inline in context["inline_admin_formsets"]:
             inline.formset.form_kwargs = {**inline.formset.form_kwargs, "label_suffix": ""}
             for form in inline.formset.forms:

@@ -1,14 +1,33 @@
-"""The form of a check."""
+"""The forms of a service and of a check."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from django import forms
+from django.db.models import Value
+from django.db.models.functions import Lower
 
-from reliability.models import Check
+from reliability.models import Check, Service
 from reliability.models.fields import validate_headers
 from reliability.services import catalogue
+
+
+class ServiceForm(forms.ModelForm[Service]):
+    """A service; a name that is taken is said beside the name."""
+
+    class Meta:
+        model = Service
+        fields: ClassVar = ["name", "url", "tier", "environment", "owner"]
+
+    def clean_name(self) -> str:
+        """Refuse a name that another service has, in whichever case."""
+        name: str = self.cleaned_data["name"].strip()
+        others = Service.objects.exclude(pk=self.instance.pk)
+        if others.alias(same=Lower("name")).filter(same=Lower(Value(name))).exists():
+            message = "A service with this name exists already."
+            raise forms.ValidationError(message, code="unique")
+        return name
 
 
 class CheckForm(forms.ModelForm[Check]):

@@ -13,7 +13,7 @@ from core.components import badge
 from reliability.admin.contexts.services import service_context
 from reliability.admin.display import small_bar
 from reliability.admin.filters import FoundFilter, WatchedFilter
-from reliability.admin.forms import CheckForm
+from reliability.admin.forms import CheckForm, ServiceForm
 from reliability.admin.pages import PagedList, WatchedAdmin
 from reliability.models import Check, Service
 from reliability.selectors import bars, history, states
@@ -77,6 +77,7 @@ class ServiceList(PagedList):
 class ServiceAdmin(WatchedAdmin[Service]):
     """The catalogue."""
 
+    form = ServiceForm
     list_display = ["name", "state", "day", "available", "rank", "environment", "owner"]
     list_filter = [FoundFilter, WatchedFilter, "environment", "tier"]
     search_fields = ["name", "owner", "url"]

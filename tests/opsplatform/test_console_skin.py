@@ -11,6 +11,7 @@ from django_celery_beat.models import ClockedSchedule
 
 from core.actors import Actor
 from notifications.models import Channel
+from opsplatform.errors import failed
 from reliability.services import catalogue
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +121,31 @@ def test_an_error_is_named_above_and_leads_to_its_field(console, make_user):
     assert '<li><a href="#id_name">Name</a>: This field is required.</li>' in text
     assert 'id="id_name_error"' in text
     assert "<title>Error: " in text
+    assert "Please correct" not in text
+
+
+def test_a_name_that_is_taken_is_told_beside_the_name(console, make_user):
+    catalogue.create_service(actor=ACTOR, name="Shop")
+    rows = {f"checks-{name}_FORMS": 0 for name in ("TOTAL", "INITIAL")}
+    fields = {"name": "sHOP ", "tier": "standard", "environment": "production"}
+    client = console(make_user(role="admin"))
+    text = client.post(reverse("admin:reliability_service_add"), fields | rows).content.decode()
+
+    told = "A service with this name exists already."
+    assert f'<li><a href="#id_name">Name</a>: {told}</li>' in text
+    assert re.search(rf'id="id_name_error"><li>{re.escape(told)}</li>', text)
+    assert text.count(told) == 2
+    assert re.search(r'<div class="errornote mistakes" tabindex="-1" autofocus', text)
+
+
+def test_a_mistake_of_no_field_comes_first_in_the_summary(console, make_user):
+    client = console(make_user(role="admin", is_superuser=True))
+    address = reverse("admin:django_celery_beat_periodictask_add")
+    text = client.post(address, {"name": "", "task": ""}).content.decode()
+    summary = re.search(r'<div class="errornote mistakes".*?</div>', text, re.DOTALL)[0]
+    first = re.search(r"<li>(.*?)</li>", summary, re.DOTALL)[1]
+    assert not first.startswith("<a ")
+    assert "errorlist nonfield" not in text
 
 
 def test_a_moment_is_one_field_in_utc(console, make_user):
@@ -205,7 +231,65 @@ def test_signing_out_says_so(client, make_user):
 def test_a_missing_page_says_what_is_missing(console, make_user):
     answer = console(make_user(role="admin")).get("/admin/nothing/")
     assert answer.status_code == 404
-    assert "<h1>404: Not Found</h1>" in answer.content.decode()
+    text = answer.content.decode()
+    assert "<h1>404: Not Found</h1>" in text
+    assert '<nav id="sidebar"' in text
+    assert '<a class="button default" href="/admin/">To the dashboard</a>' in text
+
+
+def test_a_refused_page_keeps_the_way_around(console, make_user):
+    answer = console(make_user(role="manager")).get(reverse("admin:audit_auditrecord_changelist"))
+    assert answer.status_code == 403
+    text = answer.content.decode()
+    assert "<h1>403: Forbidden</h1>" in text
+    assert '<nav id="sidebar"' in text
+
+
+def test_a_stranger_sees_a_missing_page_without_the_console(client):
+    text = client.get("/nothing/").content.decode()
+    assert "<h1>404: Not Found</h1>" in text
+    assert 'id="sidebar"' not in text
+
+
+def test_a_failure_asks_nothing_more_of_the_database(make_user, rf, django_assert_num_queries):
+    request = rf.get("/admin/")
+    request.user = make_user(role="admin")
+    with django_assert_num_queries(0):
+        answer = failed(request)
+    assert answer.status_code == 500
+    assert '<a href="/admin/">To the dashboard</a>' in answer.content.decode()
+
+
+def test_signing_in_tells_nothing_of_who_exists(client, make_user):
+    make_user(username="grace", role="admin")
+    make_user(username="homer", role="user")
+    make_user(username="ivan", role="admin", is_active=False)
+    address = reverse("admin:login")
+    assert '<input type="submit" class="default" value="Sign in">' in client.get(
+        address
+    ).content.decode().replace("\n", "")
+
+    right = "a good long password"
+    told = set()
+    for name, password in (
+        ("grace", "wrong"),
+        ("nobody", "wrong"),
+        ("homer", "wrong"),
+        ("homer", right),
+        ("ivan", right),
+    ):
+        page = client.post(address, {"username": name, "password": password}).content.decode()
+        told.add(re.search(r'<div id="refused"[^>]*>(.*?)</div>', page, re.DOTALL)[1])
+        assert page.count('aria-describedby="refused"') == 2
+    refused = "That did not work. Check the username and the password; upper and lower case differ."
+    assert told == {f"<p>{refused}</p>"}
+
+
+def test_a_list_asks_to_choose_an_action(page):
+    catalogue.create_service(actor=ACTOR, name="Shop")
+    shown = page("admin:accounts_user_changelist")
+    assert '<option value="" selected>Choose an action</option>' in shown
+    assert "---------" not in shown
 
 
 def _contrast(one, other):
