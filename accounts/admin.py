@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import admin
@@ -31,12 +31,27 @@ if TYPE_CHECKING:
 admin.site.unregister(Group)
 
 
+_REFUSED: Final = (
+    "That did not work. Check the username and the password; upper and lower case differ."
+)
+
+
 class ConsoleLoginForm(AdminAuthenticationForm):
     """Signing in; a one-time password that has run out is refused."""
+
+    # The same for every reason: it must not tell who exists, or who may come in.
+    error_messages = {  # Django declares it for instances
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": _REFUSED,
+        "inactive": _REFUSED,
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
         super().__init__(*args, **kwargs)
         self.label_suffix = ""
+        if self.is_bound:
+            for field in self.fields.values():
+                field.widget.attrs["aria-describedby"] = "refused"
 
     def confirm_login_allowed(self, user: User) -> None:
         try:
