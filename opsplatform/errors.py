@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from django.contrib import admin
 from django.db import InterfaceError, OperationalError
 from django.shortcuts import render
+from django.templatetags.static import static
 
 from core import tracing
 from core.keyring import KeyringError
@@ -15,6 +17,10 @@ from core.rest.errors import KEYRING_AWAY, plain_problem
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
+
+
+# Who is signed in keeps the way around. After a failure nothing more is asked of the database.
+_IN_THE_CONSOLE: Final = frozenset({403, 404})
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -33,7 +39,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """Answer 500, or 503 while the database is away; the page names no static file."""
+    """Answer 500, or 503 while the database is away; the page asks nothing of it."""
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         return _answer(request, 503, "The database does not answer for now.")
     if isinstance(sys.exc_info()[1], KeyringError):
@@ -54,5 +60,25 @@ def _answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
         "title": HTTPStatus(status).phrase,
         "detail": detail,
         "request_id": tracing.current().request_id,
+        "stylesheet": _address_of("css/error.css"),
+        "icon": _address_of("img/favicon.svg"),
     }
+    if status in _IN_THE_CONSOLE and _is_in_console(request):
+        title = f"{status}: {context['title']}"
+        shown = {**admin.site.each_context(request), **context, "title": title}
+        return render(request, "admin/error.html", shown, status=status)
     return render(request, "error.html", context, status=status)
+
+
+def _address_of(name: str) -> str:
+    """Return where a static file is; empty if the collected files are what is broken."""
+    try:
+        return static(name)
+    except (OSError, ValueError):
+        return ""
+
+
+def _is_in_console(request: HttpRequest) -> bool:
+    # A request may fail before anybody knows whose it is.
+    user = getattr(request, "user", None)
+    return user is not None and admin.site.has_permission(request)
