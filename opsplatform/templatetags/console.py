@@ -12,9 +12,12 @@ from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from core.adminlists import BeforeFilter, BoundedPaginator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from django.contrib.admin.views.main import ChangeList
+
+    from opsplatform.console.attention import Step
 
 register = template.Library()
 
@@ -33,6 +36,12 @@ class Beyond:
     """That a list has rows which no page shows; on the last page, where they are."""
 
     href: str
+
+
+@register.filter
+def done(steps: Iterable[Step]) -> int:
+    """Return how many steps are done."""
+    return sum(step.is_done for step in steps)
 
 
 @register.simple_tag
