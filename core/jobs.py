@@ -16,6 +16,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.dispatch import Signal
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from django.db.models import QuerySet
+
 logger = logging.getLogger(__name__)
 
 QUEUE: Final = "celery"
@@ -33,6 +36,10 @@ RING_LIMIT: Final = 1_000  # waiting messages above which the row alone must do
 _SWEEP_BATCH: Final = 100
 _LONGEST_WAIT: Final = timedelta(minutes=5)
 _ATTEMPTS: Final = 3
+
+
+ended: Final = Signal()
+"""Sent by the model with `job_id` when the sweep has ended a job, since no worker will."""
 
 
 class Job(models.Model):
@@ -149,9 +156,11 @@ def sweep_jobs() -> dict[str, int]:
     counts = {"rung": 0, "requeued": 0, "lost": 0, "cancelled": 0}
     for model in _job_models():
         rows = _objects(model)
-        counts["cancelled"] += rows.filter(
-            state=Job.State.QUEUED, cancel_requested_at__isnull=False
-        ).update(state=Job.State.CANCELLED, finished_at=now)
+        counts["cancelled"] += _end(
+            rows.filter(state=Job.State.QUEUED, cancel_requested_at__isnull=False),
+            state=Job.State.CANCELLED,
+            finished_at=now,
+        )
         silent = rows.filter(
             state=Job.State.RUNNING,
             heartbeat_at__lt=now - timedelta(seconds=model.silent_after_seconds),
@@ -161,12 +170,14 @@ def sweep_jobs() -> dict[str, int]:
                 attempts__lt=_ATTEMPTS, cancel_requested_at=None
             ).update(state=Job.State.QUEUED, lease=None, rung_at=now - _LONGEST_WAIT)
         # What somebody had cancelled by then has ended as they asked.
-        counts["cancelled"] += silent.filter(cancel_requested_at__isnull=False).update(
-            state=Job.State.CANCELLED, lease=None, finished_at=now
+        counts["cancelled"] += _end(
+            silent.filter(cancel_requested_at__isnull=False),
+            state=Job.State.CANCELLED,
+            finished_at=now,
         )
-        counts["lost"] += silent.update(
+        counts["lost"] += _end(
+            silent,
             state=Job.State.FAILED,
-            lease=None,
             finished_at=now,
             error_code="lost",
             error="The worker died or was cut off.",
@@ -175,6 +186,19 @@ def sweep_jobs() -> dict[str, int]:
     if any(counts.values()):
         logger.info("Jobs swept.", extra=counts)
     return counts
+
+
+def _end(
+    rows: QuerySet[Job],
+    **fields: Any,  # noqa: ANN401  # the model's own fields
+) -> int:
+    """End jobs one by one, so that each is told of by whoever did it."""
+    count = 0
+    for job_id in list(rows.order_by().values_list("pk", flat=True)):
+        if rows.filter(pk=job_id).update(lease=None, **fields):
+            count += 1
+            ended.send(rows.model, job_id=job_id)
+    return count
 
 
 def _ring_again(model: type[Job], now: datetime) -> int:

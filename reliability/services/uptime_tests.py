@@ -87,6 +87,9 @@ def cancel(*, actor: Actor, test_id: str) -> UptimeTest:
         )
         raise InvalidTransitionError(message)
     record(actor=actor, action="uptimetest.cancelled", target=test)
+    if test.state == UptimeTest.State.CANCELLED:
+        # One that runs is told of when its worker has let it go.
+        _tell_end(test)
     return test
 
 
@@ -125,15 +128,30 @@ def _finish(
 ) -> bool:
     """End the run, and tell the person who asked for it."""
     ended = jobs.finish(UptimeTest, lease, state, **fields)
-    if ended and test.asked_by is not None:
-        done = state == UptimeTest.State.DONE
-        news.job_finished(
-            user_id=test.asked_by,
-            title="Uptime test done" if done else f"Uptime test {state.label.lower()}",
-            url=f"/admin/reliability/uptimetest/{test.pk}/change/",
-            ok=done and not fields["failed"],
-        )
+    if ended:
+        test.state, test.failed = state, fields.get("failed", 0)
+        _tell_end(test)
     return ended
+
+
+def tell_end(job_id: uuid.UUID) -> None:
+    """Tell the person who asked for a run that no worker will end."""
+    test = UptimeTest.objects.defer("check_ids", "results").filter(pk=job_id).first()
+    if test is not None:
+        _tell_end(test)
+
+
+def _tell_end(test: UptimeTest) -> None:
+    if test.asked_by is None:
+        return
+    state = UptimeTest.State(test.state)
+    done = state == UptimeTest.State.DONE
+    news.job_finished(
+        user_id=test.asked_by,
+        title="Uptime test done" if done else f"Uptime test {state.label.lower()}",
+        url=f"/admin/reliability/uptimetest/{test.pk}/change/",
+        ok=done and not test.failed,
+    )
 
 
 def run_all(*, actor: Actor) -> list[dict[str, Any]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from django.utils import timezone
+
+from core import jobs
 from core.actors import SYSTEM, Actor, ActorKind
 from notifications.models import FeedEntry
-from reliability.models import Incident
+from reliability.models import Incident, UptimeTest
 from reliability.services import catalogue, incidents, news, uptime_tests
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,6 +108,33 @@ def test_the_end_of_an_uptime_test_is_told_to_who_asked(make_check, make_user, s
 
     data = {
         "title": "Uptime test done",
+        "url": f"/admin/reliability/uptimetest/{test.pk}/change/",
+        "ok": False,
+    }
+    assert told() == [(str(user.pk), "job.finished", data)]
+
+
+@pytest.mark.parametrize("end", ["cancelled while it waits", "cancelled by the sweep", "lost"])
+def test_the_end_of_a_test_that_no_worker_ends_is_told_too(make_check, make_user, sent, end):
+    user = make_user()
+    make_check("http://127.0.0.1:9/")
+    actor = Actor(ActorKind.USER, str(user.pk), user.username, user.pk)
+    test = uptime_tests.request(actor=actor)
+    FeedEntry.objects.all().delete()
+
+    if end == "lost":
+        UptimeTest.objects.update(attempts=2)
+        jobs.begin(UptimeTest, str(test.pk))
+        UptimeTest.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=10))
+    elif end == "cancelled by the sweep":
+        UptimeTest.objects.update(cancel_requested_at=timezone.now())
+    else:
+        uptime_tests.cancel(actor=actor, test_id=str(test.pk))
+    jobs.sweep_jobs()
+    jobs.sweep_jobs()
+
+    data = {
+        "title": "Uptime test failed" if end == "lost" else "Uptime test cancelled",
         "url": f"/admin/reliability/uptimetest/{test.pk}/change/",
         "ok": False,
     }
