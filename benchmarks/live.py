@@ -23,13 +23,14 @@ from benchmarks.served.processes import Server
 from benchmarks.table import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _PER_PERSON = 10
 _ENTRIES = 16
 _PAUSE = 0.4
 _TEXT = "x" * 200
 _FILES = 20_000
+_MISSED = 100
 
 
 def run() -> Iterator[Row]:
@@ -72,6 +73,26 @@ def run() -> Iterator[Row]:
         yield Row(f"{what}, CPU while idle", idle / 4e7, "%", "limit 10 %", 10)
         if count == 5_000:
             yield Row(f"{what}, memory", held / 2**20, "MB", "limit 200 MB", 200)
+    yield _returning(1_000, sessions)
+
+
+def _returning(count: int, sessions: list[str]) -> Row:
+    """Measure how long clients take to connect again and catch up on what they missed."""
+    from notifications.services import live
+
+    newest = 0
+    for _ in range(_MISSED):
+        newest = live.publish("topic:alerts", "alert", {"t": time.time(), "title": _TEXT})
+    with _serving() as server:
+        with _listening(server.port, 10, sessions):
+            pass
+        began = time.monotonic()
+        with _listening(server.port, count, sessions, cursor=newest - _MISSED) as report:
+            seconds = time.monotonic() - began
+            told = report()
+    assert told["frames"] == count * _MISSED, told
+    what = f"{count:,} clients come back and catch up {_MISSED} entries each"
+    return Row(what, seconds, "s", "limit 10 s", 10)
 
 
 def _allow_files() -> None:
@@ -140,10 +161,13 @@ def _wait(port: int) -> None:
 
 
 @contextlib.contextmanager
-def _listening(port: int, count: int, sessions: list[str]) -> Iterator[object]:
+def _listening(
+    port: int, count: int, sessions: list[str], cursor: int | None = None
+) -> Iterator[Callable[[], dict[str, float]]]:
     """Connect so many clients; give what asks for their report."""
     people = sessions[: max(1, count // _PER_PERSON)]
     command = [sys.executable, "-m", "benchmarks.served.listeners", str(port), str(count)]
+    command += [] if cursor is None else [str(cursor)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
         assert child.stdin is not None

@@ -1,7 +1,8 @@
 """Clients of the live feed that count, in a process of their own.
 
-`python -m benchmarks.served.listeners PORT COUNT` reads session keys from the first line of its
-input. Each further line asks for a report: frames, and how late they were in milliseconds.
+`python -m benchmarks.served.listeners PORT COUNT [CURSOR]` reads session keys from the first line
+of its input. Each further line asks for a report: frames, and how late they were in milliseconds.
+With a cursor, clients catch up from there before they count as ready.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Listener(asyncio.Protocol):
 
     late: list[float] = []
     closed = 0
+    cursors: dict[str, int] = {}
 
     def __init__(self, handshake: bytes, ready: asyncio.Future[None]) -> None:
         self._handshake = handshake
@@ -76,7 +78,8 @@ class Listener(asyncio.Protocol):
         elif frame.startswith(b'{"type":"ping"'):
             self._say({"type": "pong"})
         elif frame.startswith(b'{"type":"hello"'):
-            self._say({"type": "subscribe", "topics": ["alerts"]})
+            asked = {"type": "subscribe", "topics": ["alerts"], "cursors": Listener.cursors}
+            self._say(asked)
         elif frame.startswith(b'{"type":"subscribed"'):
             self._ready.set_result(None)
         elif kind == 8 and not self._ready.done():
@@ -118,4 +121,6 @@ async def _main(port: int, count: int) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if sys.argv[3:]:
+            Listener.cursors = {"topic:alerts": int(sys.argv[3])}
         runner.run(_main(int(sys.argv[1]), int(sys.argv[2])))
