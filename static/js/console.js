@@ -7,13 +7,22 @@ const make = (tag, properties = {}, ...children) => {
   return made;
 };
 
+const UNANSWERED = "The server does not answer.";
+
+// The page says what time it was when the server wrote it: a browser's own clock may be hours away.
+const written = Number(one("[data-server-time]")?.dataset.serverTime) * 1000;
+const received = performance.timeOrigin + (performance.getEntriesByType("navigation")[0]?.responseStart ?? 0);
+const now = () => Date.now() + (written ? written - received : 0);
+const AT_ONCE = 3;
+
 // Times: relative within a day, then local; UTC stays in the tooltip.
 const UTC_TEXT = /^\s*(\d{1,2} [A-Z][a-z]{2,8} \d{4} \d\d:\d\d:\d\d UTC)\s*$/;
 const relative = new Intl.RelativeTimeFormat("en-GB", { numeric: "auto", style: "short" });
 const local = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const UNITS = [["second", 60], ["minute", 60], ["hour", 24]];
 const told = (moment) => {
-  let away = (moment - Date.now()) / 1000;
+  let away = (moment - now()) / 1000;
+  if (Math.abs(away) < AT_ONCE) return "now";
   for (const [unit, size] of UNITS) {
     if (Math.abs(away) < size) return relative.format(Math.round(away), unit);
     away /= size;
@@ -45,12 +54,11 @@ const nameTheme = () => {
   const name = scheme.content === "light dark" ? "automatic" : scheme.content;
   if (themeButton) themeButton.ariaLabel = themeButton.title = `Theme: ${name}`;
 };
-export const switchTheme = () => {
+const switchTheme = () => {
   scheme.content = THEMES[scheme.content];
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = `theme=${scheme.content.split(" ").join("-")}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
   nameTheme();
-  document.dispatchEvent(new CustomEvent("ops:theme"));
 };
 themeButton?.addEventListener("click", switchTheme);
 document.addEventListener("ops:switch-theme", switchTheme);
@@ -64,77 +72,70 @@ const dismissable = (item) => {
   item.append(close);
 };
 all(".messagelist li", toasts ?? make("div")).forEach(dismissable);
-export const toast = (content, tone = "info", seconds = 0) => {
+const leaving = (item, seconds) => {
+  const leave = () => (item.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : item.remove());
+  return setTimeout(leave, seconds * 1000);
+};
+const SECONDS = 12;
+const MOST_TOASTS = 4;
+// Beyond a few, news are counted in one line that leads to all of them.
+let rest = null;
+const countMore = (list) => {
+  if (!rest?.item.isConnected) {
+    const text = make("a", { href: one("#bell .all-alerts")?.href ?? "" });
+    rest = { item: make("li", { className: "rest" }, text), text, count: 0 };
+    dismissable(rest.item);
+    list.append(rest.item);
+  }
+  rest.count += 1;
+  rest.text.textContent = `and ${rest.count} more ${rest.count === 1 ? "alert" : "alerts"}`;
+  clearTimeout(rest.timer);
+  rest.timer = leaving(rest.item, SECONDS);
+};
+const toast = (content, tone = "info", seconds = SECONDS) => {
   const list = one(".messagelist", toasts) ?? toasts.appendChild(make("ul", { className: "messagelist" }));
+  if (seconds && all(".news", list).length >= MOST_TOASTS) return countMore(list);
   const item = make("li", { className: tone }, content);
+  if (seconds) {
+    item.classList.add("news");
+    leaving(item, seconds);
+  }
   dismissable(item);
   list.append(item);
-  const leave = () => (item.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : item.remove());
-  if (seconds) setTimeout(leave, seconds * 1000);
+};
+// One complaint at a time is enough.
+const complain = () => {
+  one("#toasts .unanswered")?.closest("li").remove();
+  toast(make("span", { className: "unanswered" }, UNANSWERED), "error");
 };
 
-// Dialogs: own ones by name, confirm pages fetched, the sidebar and filters as drawers.
-const showing = (dialog) => {
-  document.body.append(dialog);
-  dialog.addEventListener("close", () => dialog.remove());
-  dialog.showModal();
-  return dialog;
-};
-const ask = (html, address) => {
-  const page = new DOMParser().parseFromString(html, "text/html");
-  const body = one("[data-dialog-body]", page);
-  if (!body) return false;
-  const heading = make("h2", { id: "asked" }, one("h1", page).textContent);
-  const dialog = make("dialog", {}, heading, document.adoptNode(body));
-  dialog.setAttribute("aria-labelledby", "asked");
-  const form = one("form", dialog);
-  if (form && !form.getAttribute("action")) form.action = address;
-  showing(dialog);
-  const cancel = one("[data-cancel]", dialog);
-  cancel?.addEventListener("click", (event) => { event.preventDefault(); dialog.close(); });
-  cancel?.focus();
-  const typed = one("[data-typed]", dialog);
-  const submit = one("input[type=submit]", dialog);
-  const check = () => { submit.disabled = typed.value !== typed.dataset.typed; };
-  if (typed) { typed.addEventListener("input", check); check(); }
-  return true;
-};
-const drawer = (content) => {
-  const place = document.createComment("");
-  content.before(place);
-  const right = content.matches("#changelist-filter") ? " drawer-right" : "";
-  const dialog = make("dialog", { className: `drawer-dialog${right}` }, content);
-  dialog.ariaLabel = content.ariaLabel ?? "Filter";
-  dialog.addEventListener("close", () => place.replaceWith(content));
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog || event.target.closest(".drawer-close")) { event.preventDefault(); dialog.close(); }
-  });
-  showing(dialog);
-};
-const fetched = async (url, options) => {
-  const response = await fetch(url, { redirect: "manual", ...options });
-  if (response.type === "opaqueredirect") { location.reload(); return; }
-  const html = await response.text();
-  if (!ask(html, url)) { document.open(); document.write(html); document.close(); }
+// Dialogs and drawers are loaded when somebody first asks for one.
+const toolbox = { one, make, complain };
+const dialogs = async (name, ...given) => {
+  try {
+    (await import(toasts.dataset.dialogs))[name](toolbox, ...given);
+  } catch {
+    complain();
+  }
 };
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-confirm], [data-drawer], [data-dialog], [data-copy]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const { drawer: name, dialog } = link.dataset;
-  if (name) drawer(document.getElementById(name));
+  if (name) dialogs("drawer", document.getElementById(name));
   else if (dialog) document.getElementById(dialog).showModal();
   else if (link.matches("[data-copy]")) {
     navigator.clipboard.writeText(one("pre", link.parentElement).textContent)
       .then(() => { link.textContent = "Copied"; }, () => { link.textContent = "Select and copy"; });
-  } else fetched(link.href);
+  } else dialogs("fetched", link, link.href);
 });
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || !form.matches("form[data-confirm], #changelist-form") || event.submitter?.name === "_save") return;
   event.preventDefault();
   const url = form.getAttribute("action") ?? location.href;
-  fetched(url, { method: "POST", body: new FormData(form, event.submitter) }).catch(() => form.submit());
+  dialogs("fetched", form, url, { method: "POST", body: new FormData(form, event.submitter) });
 });
 
 // Menus: one open at a time; Escape and a click elsewhere close them.
@@ -150,20 +151,40 @@ document.addEventListener("keydown", (event) => {
 // Live state, the bell, and toasts of what happens.
 const live = one("#live");
 const STATES = { live: "Live", reconnecting: "Reconnecting", polling: "Polling", off: "Not live" };
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const SAID_AFTER = 5000;
+const away = { since: null, timer: 0 };
+const describe = ({ state, reason }) => {
+  if (state === "live") return "News arrive as they happen.";
+  if (state === "polling") return "The connection does not hold. News are asked for every 15 seconds.";
+  if (state === "off") return reason === "signed-out" ? "Your session has ended." : "News do not arrive by themselves. Reload to see them.";
+  return away.since ? `Reconnecting since ${clock.format(away.since)}. What you see may be old.` : "Connecting.";
+};
 document.addEventListener("ops:state", ({ detail }) => {
   if (!live) return;
-  live.dataset.state = detail.state;
-  live.title = detail.reason ?? "";
-  one("span", live).textContent = STATES[detail.state] ?? detail.state;
-  if (detail.reason !== "signed-out") return;
-  one("span", live).textContent = "Signed out";
+  const { state, reason } = detail;
+  const [word, said] = live.children;
+  const isAway = state === "reconnecting";
+  const began = isAway && reason === "starting";
+  if (isAway && !began) away.since ??= now();
+  if (!isAway) away.since = null;
+  live.dataset.state = state;
+  live.title = describe(detail);
+  word.textContent = began ? "Connecting" : STATES[state] ?? state;
+  // A short loss is not worth a word to those who listen; a long one is, and its end.
+  clearTimeout(away.timer);
+  const wait = isAway ? SAID_AFTER - (now() - (away.since ?? now())) : 0;
+  const isNew = said.textContent !== live.title && (isAway || said.textContent);
+  if (isNew) away.timer = setTimeout(() => { said.textContent = live.title; }, wait);
+  if (reason !== "signed-out") return;
+  word.textContent = "Signed out";
   const again = make("a", { href: `${live.dataset.signIn}?next=${encodeURIComponent(location.pathname + location.search)}` }, "Sign in again");
-  toast(make("span", {}, "Your session has ended. ", again), "warning");
+  toast(make("span", {}, "Your session has ended. ", again), "warning", 0);
 });
 const bell = one("#bell");
 const ALERTS = "topic:alerts";
 const TONES = { critical: "error", warning: "warning", info: "info" };
-const at = { seq: 0, read: 0, shown: 0 };
+const at = { seq: 0, read: 0 };
 const showUnread = () => {
   const unread = Math.max(0, at.seq - at.read);
   const count = one(".count", bell);
@@ -172,19 +193,19 @@ const showUnread = () => {
   one("summary", bell).ariaLabel = unread ? `Alerts, ${unread} unread` : "Alerts";
 };
 const linked = ({ title, url }) => (url?.startsWith("/") ? make("a", { href: url }, title) : make("span", {}, title));
-const list = ({ seq, kind, data, at: moment }) => {
-  if (kind !== "alert" || seq <= at.shown) return;
-  at.shown = seq;
-  const item = linked(data);
-  item.append(make("time", { dateTime: moment }, moment));
-  one(".alerts", bell).prepend(make("li", {}, item));
-  one("[data-none]", bell).hidden = true;
-  while (one(".alerts", bell).children.length > 20) one(".alerts", bell).lastChild.remove();
+// Adds an alert to those under the bell, once these were read.
+let list = null;
+// Other tabs of this browser learn what was read in this one.
+const tabs = new BroadcastChannel("ops.read");
+const haveRead = (seq) => {
+  at.read = Math.max(at.read, seq);
+  showUnread();
 };
+if (bell) tabs.onmessage = ({ data }) => haveRead(data);
 const read = () => {
   if (!bell.open || at.read >= at.seq) return;
-  at.read = at.seq;
-  showUnread();
+  haveRead(at.seq);
+  tabs.postMessage(at.seq);
   document.dispatchEvent(new CustomEvent("ops:read", { detail: { audience: ALERTS, seq: at.seq } }));
 };
 document.addEventListener("ops:hello", ({ detail }) => {
@@ -193,34 +214,48 @@ document.addEventListener("ops:hello", ({ detail }) => {
 });
 document.addEventListener("ops:event", ({ detail }) => {
   const { audience, seq, kind, data } = detail;
-  if (kind === "job.finished") toast(linked(data), data.ok ? "success" : "error", 12);
-  if (audience !== ALERTS || !bell) return;
-  at.seq = Math.max(at.seq, seq);
-  if (bell.dataset.filled) list(detail);
-  showUnread();
-  read();
-  if (Date.now() - new Date(detail.at) < 60000) toast(linked(data), data.status === "resolved" ? "success" : TONES[data.severity], 12);
+  const isAlert = audience === ALERTS && bell;
+  if (isAlert) {
+    at.seq = Math.max(at.seq, seq);
+    list?.(detail);
+    showUnread();
+    read();
+  }
+  // What a tab catches up with is old news.
+  if (now() - new Date(detail.at) > 60000) return;
+  if (isAlert) toast(linked(data), data.status === "resolved" ? "success" : TONES[data.severity]);
+  else if (kind === "job.finished") toast(linked(data), data.ok ? "success" : "error");
 });
 bell?.addEventListener("toggle", async () => {
   if (!bell.open) return;
-  if (!bell.dataset.filled && live) {
-    bell.dataset.filled = "yes";
-    const answer = await fetch(`${live.dataset.feedUrl}?audience=${ALERTS}&after=${Math.max(0, at.seq - 10)}`);
-    if (answer.ok) (await answer.json()).entries?.forEach(list);
+  try {
+    list ??= await (await import(bell.dataset.latest)).read(bell, live.dataset.feedUrl, at, { one, make, linked });
+  } catch {
+    Object.assign(one("[data-none]", bell), { hidden: false, textContent: "The alerts cannot be read now." });
   }
   read();
 });
 
 // The palette is loaded when somebody first asks for it.
 const opener = one("[data-palette]");
-const openPalette = async () => (await import(opener.dataset.palette)).open(opener.dataset.url);
+const openPalette = async () => {
+  try {
+    (await import(opener.dataset.palette)).open(opener.dataset.url, make, UNANSWERED);
+  } catch {
+    complain();
+  }
+};
 opener?.addEventListener("click", openPalette);
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, select, textarea, [contenteditable]");
   const asked = (event.key === "k" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !isTyping);
   if (opener && asked && !one("dialog[open]")) { event.preventDefault(); openPalette(); }
 });
-if (!opener) sessionStorage.removeItem("recent");
+try {
+  if (!opener) sessionStorage.removeItem("recent");
+} catch {
+  // A tab without storage has nothing to forget.
+}
 
 // What scrolls sideways must be reached by keyboard, too.
 const scrollers = new ResizeObserver((entries) => {
@@ -240,6 +275,11 @@ const prepare = () => {
   }
   for (const wide of all(".results:not([tabindex]), .tabular fieldset")) {
     if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+  }
+  // A phone shows rows as cards, where each value needs its own name.
+  const heads = [...all("#result_list thead th")].map((head) => one(".text", head)?.textContent.trim() ?? "");
+  for (const row of all("#result_list tbody tr")) {
+    heads.forEach((head, index) => { if (row.children[index]) row.children[index].dataset.label = head; });
   }
   if (navigator.clipboard) all("[data-copy][hidden]").forEach((button) => { button.hidden = false; });
 };

@@ -1,14 +1,19 @@
 // Search and commands at a key: a combobox whose list the server fills as far as one may look.
 const LIMIT = 8;
-const make = (tag, properties, ...children) => {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+const recent = () => {
+  try {
+    return JSON.parse(sessionStorage.getItem("recent") ?? "[]");
+  } catch {
+    return [];
+  }
 };
-const recent = () => JSON.parse(sessionStorage.getItem("recent") ?? "[]");
 const remember = (result) => {
   const others = recent().filter(({ url }) => url !== result.url);
-  sessionStorage.setItem("recent", JSON.stringify([{ ...result, kind: "Recent" }, ...others].slice(0, LIMIT)));
+  try {
+    sessionStorage.setItem("recent", JSON.stringify([{ ...result, kind: "Recent" }, ...others].slice(0, LIMIT)));
+  } catch {
+    // A tab without storage remembers nothing.
+  }
 };
 const run = (result) => {
   if (result.act === "theme") document.dispatchEvent(new CustomEvent("ops:switch-theme"));
@@ -19,7 +24,7 @@ const run = (result) => {
   }
 };
 
-export const open = (url) => {
+export const open = (url, make, unanswered) => {
   const input = make("input", { type: "text", role: "combobox", placeholder: "Search or run a command", autocomplete: "off", spellcheck: false, maxLength: 80 });
   const list = make("ul", { id: "palette-list", role: "listbox", ariaLabel: "Results" });
   const said = make("p", { role: "status" });
@@ -32,6 +37,10 @@ export const open = (url) => {
   let chosen = 0;
   let waiting;
   let asking;
+  // The text that the rows answer, the text that is being asked for, and the one that Enter was pressed on.
+  let answered = null;
+  let asked = null;
+  let entered = null;
 
   const mark = (index) => {
     chosen = Math.max(0, Math.min(index, results.length - 1));
@@ -40,44 +49,61 @@ export const open = (url) => {
     input.setAttribute("aria-activedescendant", item?.id ?? "");
     item?.scrollIntoView({ block: "nearest" });
   };
-  const show = (found) => {
+  const choose = (result) => { dialog.close(); run(result); };
+  const show = (found, told) => {
     results = found;
     list.replaceChildren(...found.map((result, at) => {
       const detail = [result.kind, result.detail].filter(Boolean).join(" \u00b7 ");
       const item = make("li", { id: `palette-${at}`, role: "option" }, make("span", {}, result.title), make("span", {}, detail));
-      item.addEventListener("click", () => { dialog.close(); run(result); });
+      item.addEventListener("click", () => choose(result));
       item.addEventListener("pointermove", () => at !== chosen && mark(at));
       return item;
     }));
-    said.textContent = found.length ? `${found.length} results. Enter opens, Escape closes.` : "Nothing found.";
+    said.textContent = told ?? (found.length ? `${found.length} results. Enter opens, Escape closes.` : "Nothing found.");
     mark(0);
   };
   const search = async () => {
+    clearTimeout(waiting);
     asking?.abort();
-    asking = new AbortController();
+    const own = asking = new AbortController();
+    const query = asked = input.value;
     try {
-      const response = await fetch(`${url}?q=${encodeURIComponent(input.value)}`, { signal: asking.signal, headers: { Accept: "application/json" } });
-      if (!response.ok || response.redirected) throw new Error(response.status === 429 ? "Too many searches; wait a moment." : "The search does not answer.");
+      const response = await fetch(`${url}?q=${encodeURIComponent(query)}`, { signal: own.signal, headers: { Accept: "application/json" } });
+      if (response.status === 429) throw new Error("Too many searches; wait a moment.");
+      if (!response.ok || response.redirected) throw new Error(unanswered);
       const { results: found } = await response.json();
-      const known = input.value ? [] : recent();
+      if (own !== asking) return;
+      const known = query ? [] : recent();
+      answered = query;
       show([...known, ...found.filter((result) => !result.url || !known.some((other) => other.url === result.url))]);
+      if (entered === query && results.length) choose(results[0]);
     } catch (error) {
-      if (error.name !== "AbortError") said.textContent = error.message;
+      if (own !== asking) return;
+      answered = asked = entered = null;
+      show([], error instanceof TypeError || error instanceof SyntaxError ? unanswered : error.message);
     }
   };
+  // What stands in the list answers an earlier text until the server has spoken.
+  const enter = () => {
+    if (answered !== input.value) {
+      entered = input.value;
+      if (asked !== entered) search();
+    } else if (results[chosen]) choose(results[chosen]);
+  };
   input.addEventListener("input", () => {
+    entered = null;
     clearTimeout(waiting);
     waiting = setTimeout(search, 120);
   });
   input.addEventListener("keydown", (event) => {
     const moves = { ArrowDown: chosen + 1, ArrowUp: chosen - 1, PageDown: chosen + LIMIT, PageUp: chosen - LIMIT };
     if (event.key in moves) mark(moves[event.key]);
-    else if (event.key === "Enter" && results[chosen]) { dialog.close(); run(results[chosen]); }
+    else if (event.key === "Enter") enter();
     else return;
     event.preventDefault();
   });
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => { clearTimeout(waiting); asking = null; dialog.remove(); });
   document.body.append(dialog);
   dialog.showModal();
   search();
