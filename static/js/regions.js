@@ -2,20 +2,35 @@
 // fetched again and the parts that changed are replaced. What a person is busy with stays.
 const regions = () => [...document.querySelectorAll("[data-region]")];
 const served = new Map();
-const waiting = new Set();
+// The names that wait, each with its moment, and the moments before which busy ones are left alone.
+const waiting = new Map();
+const held = new Map();
 let timer = null;
+let isFetching = false;
+const HELD_MS = 5_000;
 
 // The token of a form differs with each answer and says nothing new.
 const plain = (html) => html.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "");
+for (const region of regions()) served.set(region.dataset.region, plain(region.innerHTML));
 
 function ask(names, delay = 300 + Math.random() * 700) {
-  names.forEach((name) => waiting.add(name));
-  if (waiting.size && timer === null) timer = setTimeout(fetchAll, delay);
+  const at = performance.now() + delay;
+  for (const name of names) waiting.set(name, Math.max(held.get(name) ?? 0, Math.min(waiting.get(name) ?? at, at)));
+  plan();
+}
+
+function plan() {
+  clearTimeout(timer);
+  if (isFetching || !waiting.size) return;
+  timer = setTimeout(fetchAll, Math.max(0, Math.min(...waiting.values()) - performance.now()));
 }
 
 async function fetchAll() {
-  const names = [...waiting];
-  waiting.clear();
+  // One answer serves all that wait, but for those that somebody is busy with.
+  const names = [...waiting.keys()].filter((name) => (held.get(name) ?? 0) <= performance.now());
+  if (!names.length) return plan();
+  names.forEach((name) => waiting.delete(name));
+  isFetching = true;
   try {
     const answer = await fetch(location.href, { headers: { "X-Region": names.join(",") } });
     // A redirect leads to the sign-in page; the person finds out with the next click.
@@ -29,8 +44,8 @@ async function fetchAll() {
   } catch {
     // Offline; the next event or minute tries again.
   } finally {
-    timer = null;
-    ask([]);
+    isFetching = false;
+    plan();
   }
 }
 
@@ -38,10 +53,15 @@ function replace(name, old, fresh) {
   const html = plain(fresh.innerHTML);
   if (served.get(name) === html) return;
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  if (focused?.matches("input:not([type=submit], [type=checkbox]), textarea, select") || old.querySelector("dialog[open]")) {
-    ask([name], 5_000);
+  const chosen = getSelection();
+  const isBusy = focused?.matches("input:not([type=submit], [type=checkbox]), textarea, select")
+    || old.querySelector("dialog[open]") || (!chosen.isCollapsed && chosen.containsNode(old, true));
+  if (isBusy) {
+    held.set(name, performance.now() + HELD_MS);
+    ask([name], HELD_MS);
     return;
   }
+  held.delete(name);
   const mark = focused && place(old, focused);
   const open = [...old.querySelectorAll("details")].map((details) => details.open);
   const scrolls = [...old.querySelectorAll("[tabindex]")].map(({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop]);
