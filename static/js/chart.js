@@ -3,9 +3,14 @@
 const exact = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 const number = (value) => (Math.abs(value) < 20 ? exact : whole).format(value);
+const zone = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", timeZoneName: "short" })
+  .formatToParts().find(({ type }) => type === "timeZoneName").value;
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const when = (at) => `${day.format(at * 1000)}, ${clock.format(at * 1000)}`;
+const forced = matchMedia("(forced-colors: active)");
+// Where the system chooses the colours, strokes tell the curves apart.
+const DASHES = [undefined, [8, 4], [2, 3], [10, 3, 2, 3]];
 const charts = [];
 
 // The library comes after the first paint: words and numbers do not wait for curves.
@@ -25,7 +30,7 @@ requestAnimationFrame(() => setTimeout(async () => {
 class Chart {
   constructor(figure) {
     const part = (name) => figure.querySelector(`[data-${name}]`);
-    Object.assign(this, { figure, plot: part("plot"), read: part("read"), now: part("now") });
+    Object.assign(this, { figure, plot: part("plot"), read: part("read"), keys: part("keys"), now: part("now") });
     this.title = figure.querySelector("figcaption strong").textContent;
     this.series = JSON.parse(figure.dataset.series);
     this.unit = figure.dataset.unit;
@@ -52,7 +57,7 @@ class Chart {
       const data = await answer.json();
       if (turn === this.turn) this.show(data);
     } catch {
-      if (turn === this.turn && !this.data) this.read.textContent = "The data cannot be read now.";
+      if (turn === this.turn && !this.data) this.say("The data cannot be read now.");
     }
   }
 
@@ -68,36 +73,50 @@ class Chart {
     const about = data.is_estimate ? "about " : "";
     const told = last < 0 ? "no data in this range"
       : `latest ${about}${this.value(main[last])}, maximum ${about}${this.value(main[most])}`;
-    this.plot.setAttribute("aria-label", `${this.title}: ${told}. Arrow keys read values.`);
+    this.plot.setAttribute("aria-label", `${this.title}: ${told}.${last < 0 ? "" : " Arrow keys read values."}`);
     if (!this.isLive) this.now.textContent = told;
-    this.draw();
-    this.at(null);
+    const limit = Number(this.figure.dataset.threshold) || 0;
+    const top = Math.max(1, ...this.series.flatMap(({ key }) => data[key]).map((value) => value ?? 0));
+    // A limit far above would press the curves flat; the words below name it all the same.
+    this.limit = limit <= 2.5 * top ? limit : 0;
+    this.third = third(Math.max(top, this.limit * 1.05) / 3);
+    this.isEmpty = this.series.every(({ key }) => data[key].every((value) => value == null)) && !data.failed?.some(Boolean);
+    const { moment } = this;
+    if (this.drawing && !this.isEmpty) this.drawing.setData(this.columns());
+    else this.draw();
+    // The library sets its scales after this turn; whoever reads a point keeps it.
+    queueMicrotask(() => this.point(data.at.indexOf(moment)));
     this.tell();
+  }
+
+  columns() {
+    return [this.data.at, ...this.series.map(({ key }) => this.data[key]).reverse()];
   }
 
   draw() {
     this.drawing?.destroy();
+    this.drawing = null;
     const width = this.plot.clientWidth;
     if (!width || !this.data || !window.uPlot) return;
+    this.plot.replaceChildren(...(this.isEmpty ? [mark("No data in this range.", "chart-empty")] : []));
+    if (this.isEmpty) return;
     const colour = (name) => resolved(this.read, name);
-    const start = Date.parse(this.data.start) / 1000, end = Date.parse(this.data.end) / 1000;
-    const limit = Number(this.figure.dataset.threshold) || 0;
-    const most = Math.max(1, ...this.series.flatMap(({ key }) => this.data[key]).map((value) => value ?? 0));
-    // A limit far above would press the curves flat; the words below name it all the same.
-    const drawn = limit <= 2.5 * most ? limit : 0;
-    const top = third(Math.max(most, drawn * 1.05) / 3);
     const axis = { stroke: colour("quiet"), font: `11px ${getComputedStyle(this.read).fontFamily}`, ticks: { show: false } };
+    const [warn, bad] = [colour("warn"), colour("bad")];
     // The main curve is drawn last, above the others.
     this.drawing = new uPlot({
       width,
       height: this.plot.clientHeight,
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
-      scales: { x: { range: () => [start, end] }, y: { range: () => [0, top * 3] } },
+      scales: {
+        x: { range: () => [Date.parse(this.data.start) / 1000, Date.parse(this.data.end) / 1000] },
+        y: { range: () => [0, this.third * 3] },
+      },
       axes: [
         { ...axis, size: 24, gap: 6, space: 70, grid: { show: false }, values: times },
         {
-          ...axis, size: 52, gap: 8, splits: () => [0, top, top * 2, top * 3],
+          ...axis, size: 52, gap: 8, splits: () => [0, 1, 2, 3].map((part) => part * this.third),
           grid: { stroke: colour("hairline"), width: 1 },
           values: (_, splits) => splits.map((value) => number(value)),
         },
@@ -106,17 +125,18 @@ class Chart {
         label,
         stroke: colour(`series-${index + 1}`),
         width: 2,
+        dash: forced.matches ? DASHES[index % DASHES.length] : undefined,
         fill: index ? undefined : soft(colour("series-1")),
         points: { show: true, size: 4, filter: alone },
       })).reverse()],
       hooks: {
         setCursor: [(drawing) => this.at(drawing.cursor.idx)],
         draw: [(drawing) => {
-          line(drawing, drawn, colour("warn"));
-          failures(drawing, this.data.failed, colour("bad"));
+          line(drawing, this.limit, warn);
+          failures(drawing, this.data.failed, bad);
         }],
       },
-    }, [this.data.at, ...this.series.map(({ key }) => this.data[key]).reverse()], this.plot);
+    }, this.columns(), this.plot);
   }
 
   resize() {
@@ -127,23 +147,39 @@ class Chart {
 
   // Says what stands at a point, or what the curves are while none is chosen.
   at(index) {
-    this.index = index;
     const { data, series, figure } = this;
-    if (index != null && data?.at[index] != null) {
+    const moment = data?.at[index];
+    this.index = moment == null ? null : index;
+    this.moment = moment;
+    this.keys.hidden = moment != null;
+    if (moment != null) {
       const failed = data.failed?.[index];
-      this.read.textContent = [
-        when(data.at[index]),
+      this.say([
+        `${when(moment)} ${zone}`,
         ...series.map(({ key, label }) => `${label} ${this.value(data[key][index])}`),
         ...(failed ? [`${failed} failed`] : []),
-      ].join(" · ");
+      ].join(" · "));
       return;
     }
+    this.say("");
     const limit = figure.dataset.threshold;
-    this.read.replaceChildren(
+    this.keys.replaceChildren(
       ...series.map(({ label }, index) => mark(label, `key series-${index + 1}`)),
       ...(limit ? [mark(`${figure.dataset.thresholdLabel} ${this.value(+limit)}`, "key limit")] : []),
       ...(data?.failed?.some(Boolean) ? [mark("Failed", "key failed")] : []),
+      mark(`Local time, ${zone}`, "zone"),
     );
+  }
+
+  // Only what changed is told: a reload that brings the same says nothing.
+  say(text) {
+    if (this.read.textContent !== text) this.read.textContent = text;
+  }
+
+  point(index) {
+    if (index < 0 || !this.drawing) return this.at(null);
+    this.drawing.setCursor({ left: this.drawing.valToPos(this.data.at[index], "x"), top: 10 });
+    this.at(index);
   }
 
   step(event) {
@@ -152,9 +188,7 @@ class Chart {
     if (event.key === "Escape") this.drawing?.setCursor({ left: -10, top: -10 });
     if (index == null || last < 0 || !this.drawing) return;
     event.preventDefault();
-    const to = Math.min(Math.max(index, 0), last);
-    this.drawing.setCursor({ left: this.drawing.valToPos(this.data.at[to], "x"), top: 10 });
-    this.at(to);
+    this.point(Math.min(Math.max(index, 0), last));
   }
 
   tell() {
@@ -170,7 +204,7 @@ class Chart {
         line.append(cell);
       });
     };
-    row(["Time", ...this.series.map(({ label }) => label), "Failed"], "th");
+    row([`Time (${zone})`, ...this.series.map(({ label }) => label), "Failed"], "th");
     for (let index = this.data.at.length - 1; index >= 0; index -= 1) {
       row([when(this.data.at[index]), ...this.series.map(({ key }) => this.value(this.data[key][index])),
         this.data.failed?.[index] ?? ""], "td");
@@ -276,11 +310,20 @@ document.addEventListener("ops:metrics", ({ detail }) => {
     const value = detail.data?.[chart.figure.dataset.live];
     if (value === undefined) continue;
     chart.isLive = true;
-    chart.now.textContent = `now ${chart.value(value)}`;
+    chart.now.textContent = value == null ? "no data now" : `now ${chart.value(value)}`;
   }
 });
 setInterval(() => document.hidden || charts.forEach((chart) => chart.load()), 60_000);
-const redraw = () => requestAnimationFrame(() => charts.forEach((chart) => chart.draw()));
+const redraw = () => charts.forEach((chart) => { chart.draw(); chart.at(null); });
+const redrawSoon = () => requestAnimationFrame(redraw);
 const scheme = document.querySelector("meta[name=color-scheme]");
-if (scheme) new MutationObserver(redraw).observe(scheme, { attributes: true });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+if (scheme) new MutationObserver(redrawSoon).observe(scheme, { attributes: true });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawSoon);
+forced.addEventListener("change", redrawSoon);
+// Paper is light, whatever the screen is.
+const paper = (colours) => () => {
+  document.documentElement.style.colorScheme = colours;
+  redraw();
+};
+addEventListener("beforeprint", paper("light"));
+addEventListener("afterprint", paper(""));
