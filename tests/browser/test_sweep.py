@@ -16,6 +16,7 @@ from tests.support.browser import (
     layout,
     shoot,
     sign_in,
+    wide,
 )
 from tests.support.platform import Platform
 
@@ -24,6 +25,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 # What depends on the theme; everything else is the same in both.
 _COLOURS = ["color-contrast", "link-in-text-block"]
+# Where one layout gives way to the next.
+_BETWEEN = (768, 1024)
 
 
 def judge(page, name):
@@ -38,6 +41,9 @@ def judge(page, name):
                 found += layout(page)
             faults += [f"{name} {width} {theme} {fault}" for fault in found]
             shoot(page, f"{name}-{theme}-{width}")
+    for width in _BETWEEN:
+        page.set_viewport_size({"width": width, "height": 900})
+        faults += [f"{name} {width} {fault}" for fault in wide(page)]
     return faults
 
 

@@ -128,7 +128,12 @@ def audit(page, *, rules=None):
 
 def layout(page):
     """Return controls that are too small to hit, and what makes the page scroll sideways."""
-    return page.evaluate(_SMALL) + page.evaluate(_WIDE)
+    return page.evaluate(_SMALL) + wide(page)
+
+
+def wide(page):
+    """Return what makes the page scroll sideways."""
+    return page.evaluate(_WIDE)
 
 
 def shoot(page, name, *, full_page=True):
