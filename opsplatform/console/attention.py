@@ -19,7 +19,7 @@ from reliability.models import PlatformCheck, Service
 from reliability.selectors import configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _LATELY: Final = timedelta(days=7)
 _MOST_COUNTED: Final = 1000
@@ -88,22 +88,6 @@ def health() -> list[Problem]:
     ]
 
 
-def things(user: User) -> list[Thing]:
-    """Return what this person may see of what needs attention."""
-    found: list[Thing] = []
-    if user.has_perm("notifications.view_channel"):
-        found += _channels()
-    if user.has_perm("notifications.view_event"):
-        found += _unheard()
-    if user.has_perm("notifications.view_notification"):
-        found += _dead()
-    if user.has_perm("reliability.view_service"):
-        found += _unwatched()
-    if user.has_perm("reliability.view_check"):
-        found += _sealed()
-    return found
-
-
 def _channels() -> Iterator[Thing]:
     page = reverse("admin:notifications_channel_changelist")
     channels = list(Channel.objects.order_by("name"))
@@ -149,9 +133,26 @@ def _sealed() -> Iterator[Thing]:
         yield Thing(Tone.BAD, "sealed", text, page, "Restore the keyring, or set them again.")
 
 
+_LOOKS: Final[tuple[tuple[str, Callable[[], Iterator[Thing]]], ...]] = (
+    ("notifications.view_channel", _channels),
+    ("notifications.view_event", _unheard),
+    ("notifications.view_notification", _dead),
+    ("reliability.view_service", _unwatched),
+    ("reliability.view_check", _sealed),
+)
+"""Where to look, and who may."""
+
+
+def things(user: User) -> list[Thing] | None:
+    """Return what needs attention, as far as this person may see it; None if that is nowhere."""
+    looks = [look for permission, look in _LOOKS if user.has_perm(permission)]
+    return [thing for look in looks for thing in look()] if looks else None
+
+
 def first_steps(user: User) -> list[Step]:
     """Return what a new platform needs, as far as this person may do it."""
     found: list[Step] = []
+    heard = Channel.objects.filter(enabled=True)
     if user.has_perm("reliability.add_service"):
         own = PlatformCheck.objects.exclude(check_made=None).values("check_made__service")
         found.append(
@@ -164,7 +165,6 @@ def first_steps(user: User) -> list[Step]:
             )
         )
     if user.has_perm("notifications.add_channel"):
-        heard = Channel.objects.filter(enabled=True)
         found.append(
             Step(
                 "Say who is told",
@@ -174,6 +174,7 @@ def first_steps(user: User) -> list[Step]:
                 heard.exists(),
             )
         )
+    if user.has_perms(["notifications.view_channel", "notifications.test_channel"]):
         found.append(
             Step(
                 "Send a test",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from accounts.models import User
     from core.charts import StatusBar
+    from reliability.engine.history import History
     from reliability.selectors.overview import ServiceNow
 
 _DAY: Final = timedelta(hours=24)
@@ -52,7 +53,8 @@ class ServiceRow:
 
     now: ServiceNow
     href: str
-    bar: StatusBar
+    bar: StatusBar | None
+    """None for whoever may not see histories."""
     availability: str
     age: str
 
@@ -67,8 +69,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
         problems.append(attention.DRILL)
     if user.has_perm("reliability.view_service"):
         found = overview(most=_SERVICES_SHOWN)
-        shown |= _services(found)
-        problems += _down(found)
+        shown |= _services(found, user)
+        problems += _down(found, user)
         cards.append(_services_card(found))
     if user.has_perm("reliability.view_incident"):
         card, listed = _incidents()
@@ -88,17 +90,18 @@ def context(request: HttpRequest) -> dict[str, Any]:
     if user.has_perm("reliability.view_uptimetest"):
         shown["may_see_tests"] = True
         shown["test"] = _newest_test()
+    things = attention.things(user)
     steps = attention.first_steps(user)
     return {
         **shown,
         "problems": sorted(problems, key=lambda problem: problem.tone is not Tone.BAD),
         "cards": cards,
-        "attention": attention.things(user) if cards else None,
+        "attention": things,
         # Without a service of its own the platform is empty: then the steps are the page.
         "first_steps": steps if steps and not steps[0].is_done else [],
         "next_steps": steps if steps and steps[0].is_done and not _all_done(steps) else [],
         "roles": ", ".join(user.groups.order_by("name").values_list("name", flat=True)),
-        "sees_nothing": not cards,
+        "sees_nothing": not (shown or cards or steps) and things is None,
     }
 
 
@@ -112,21 +115,24 @@ def _all_done(steps: list[Step]) -> bool:
     return all(step.is_done for step in steps)
 
 
-def _services(found: Overview) -> dict[str, Any]:
-    keys = [service.pk for service in found.worst]
-    lines = history.of_services(keys, window=_DAY, buckets=_BARS)
+def _services(found: Overview, user: User) -> dict[str, Any]:
+    lines: dict[int, History] = {}
+    if sees_history := user.has_perm("reliability.view_statesegment"):
+        keys = [service.pk for service in found.worst]
+        lines = history.of_services(keys, window=_DAY, buckets=_BARS)
     rows = [
         ServiceRow(
             now=service,
             href=reverse("admin:reliability_service_page", args=[service.pk]),
-            bar=bars.bar_of(lines[service.pk], "24h", small=True),
-            availability=bars.availability(lines[service.pk].total),
+            bar=bars.bar_of(lines[service.pk], "24h", small=True) if sees_history else None,
+            availability=bars.availability(lines[service.pk].total) if sees_history else "",
             age=bars.age(service.since) if service.since else "",
         )
         for service in found.worst
     ]
     return {
         "services": rows,
+        "sees_history": sees_history,
         "service_count": found.total,
         "more_services": found.total - len(rows),
         "counts": [(state.value, count) for state, count in found.counts.items() if count],
@@ -150,7 +156,7 @@ def _services_card(found: Overview) -> Card:
     return Card("Services up", value, ", ".join(parts) or "every one", tone, href)
 
 
-def _down(found: Overview) -> list[Problem]:
+def _down(found: Overview, user: User) -> list[Problem]:
     count = sum(found.counts[state] for state in _WRONG)
     if not count:
         return []
@@ -160,9 +166,10 @@ def _down(found: Overview) -> list[Problem]:
     if count == 1:
         page = reverse("admin:reliability_service_page", args=[named[0].pk])
         return [Problem(Tone.BAD, f"{names} is down", "", page, "Open the service")]
-    page = reverse("admin:reliability_incident_changelist")
-    title = f"{count:,} services are down"
-    return [Problem(Tone.BAD, title, f"{names}{more}", page, "Open incidents")]
+    page, action = reverse("admin:reliability_service_changelist") + "?found=down", "Open services"
+    if user.has_perm("reliability.view_incident"):
+        page, action = reverse("admin:reliability_incident_changelist"), "Open incidents"
+    return [Problem(Tone.BAD, f"{count:,} services are down", f"{names}{more}", page, action)]
 
 
 def _incidents() -> tuple[Card, dict[str, Any]]:

@@ -35,7 +35,8 @@ class Command:
     title: str
     route: str = ""
     act: str = ""
-    permission: str = ""
+    needs: tuple[str, ...] = ()
+    """The permissions of the act, and of the page that offers it."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +51,19 @@ class Kind:
 
 
 COMMANDS: Final[Sequence[Command]] = (
-    Command("Add a service", "admin:reliability_service_add", permission="reliability.add_service"),
-    Command("Add a check", "admin:reliability_check_add", permission="reliability.add_check"),
+    Command("Add a service", "admin:reliability_service_add", needs=("reliability.add_service",)),
+    Command("Add a check", "admin:reliability_check_add", needs=("reliability.add_check",)),
     Command(
         "Run an uptime test",
         "admin:reliability_check_changelist",
-        permission="reliability.run_uptimetest",
+        needs=("reliability.run_uptimetest", "reliability.view_check"),
     ),
     Command(
         "Add a channel",
         "admin:notifications_channel_add",
-        permission="notifications.add_channel",
+        needs=("notifications.add_channel",),
     ),
-    Command("Add a user", "admin:accounts_user_add", permission="accounts.add_user"),
+    Command("Add a user", "admin:accounts_user_add", needs=("accounts.add_user",)),
     Command("Change password", "admin:password_change"),
     Command("Switch theme", act="theme"),
     Command("Sign out", act="sign-out"),
@@ -106,8 +107,7 @@ def _commands(query: str, request: HttpRequest) -> list[dict[str, str]]:
             "act": command.act,
         }
         for command in COMMANDS
-        if query.casefold() in command.title.casefold()
-        and (not command.permission or request.user.has_perm(command.permission))
+        if query.casefold() in command.title.casefold() and request.user.has_perms(command.needs)
     ]
 
 

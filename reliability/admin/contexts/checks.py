@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from django.urls import reverse
-from django.utils.html import format_html
-
 from core.components import Column, Table, when
-from reliability.admin.contexts.shared import TIMINGS, timings, verdict, watched
+from reliability.admin.contexts.shared import TIMINGS, link, timings, verdict, watched
 from reliability.admin.display import last_answer, milliseconds
 from reliability.models import Check, Sample
 from reliability.selectors import states
@@ -28,7 +25,7 @@ def check_context(request: HttpRequest, check: Check, *, sees_urls: bool) -> dic
         "answer": last_answer(check),
         "next_at": states.next_probe(check),
         "threshold": check.degraded_ms,
-        "facts": _facts(check, check.url if sees_urls else check.shown_url),
+        "facts": _facts(request, check, check.url if sees_urls else check.shown_url),
         **watched(request, check),
     }
     if request.user.has_perm("reliability.view_sample"):
@@ -36,8 +33,7 @@ def check_context(request: HttpRequest, check: Check, *, sees_urls: bool) -> dic
     return shown
 
 
-def _facts(check: Check, url: str) -> list[tuple[str, object]]:
-    service = reverse("admin:reliability_service_page", args=[check.service_id])
+def _facts(request: HttpRequest, check: Check, url: str) -> list[tuple[str, object]]:
     has_headers = Check.objects.filter(pk=check.pk).exclude(headers=None).exists()
     rules = [
         f"status {check.accept}",
@@ -46,7 +42,7 @@ def _facts(check: Check, url: str) -> list[tuple[str, object]]:
         "" if check.follow_redirects else "no redirect",
     ]
     return [
-        ("Service", format_html('<a href="{}">{}</a>', service, check.service.name)),
+        ("Service", link(request, "service", check.service_id, check.service.name)),
         ("Asks", f"{check.method} {url}"),
         ("Own headers", "set, never shown" if has_headers else "none"),
         ("Every", f"{check.interval_seconds} s, at most {check.timeout_seconds} s long"),

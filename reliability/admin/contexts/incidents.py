@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.paginator import Paginator
-from django.urls import reverse
-from django.utils.html import format_html
 
 from core.components import badge, when
-from reliability.admin.contexts.shared import lasted
+from reliability.admin.contexts.shared import lasted, link
 from reliability.models import Incident, IncidentEvent
 from reliability.selectors.incidents import SEE_ANSWERS
 
@@ -32,7 +30,7 @@ def incident_context(request: HttpRequest, incident: Incident) -> dict[str, Any]
     shown: dict[str, Any] = {
         "is_open": is_open,
         "lasted": lasted(incident),
-        "facts": _facts(incident),
+        "facts": _facts(request, incident),
         "may_acknowledge": may("reliability.acknowledge_incident")
         and incident.state == Incident.State.TRIGGERED,
         "may_resolve": may("reliability.change_incident") and is_open,
@@ -51,15 +49,13 @@ def incident_context(request: HttpRequest, incident: Incident) -> dict[str, Any]
     return shown
 
 
-def _facts(incident: Incident) -> list[tuple[str, object]]:
-    service: object = incident.service_name
+def _facts(request: HttpRequest, incident: Incident) -> list[tuple[str, object]]:
+    service = incident.service_name
     if incident.service_id is not None:
-        page = reverse("admin:reliability_service_page", args=[incident.service_id])
-        service = format_html('<a href="{}">{}</a>', page, incident.service_name)
-    check: object = "deleted"
+        service = link(request, "service", incident.service_id, service)
+    check = "deleted"
     if incident.check_of is not None:
-        page = reverse("admin:reliability_check_page", args=[incident.check_of.pk])
-        check = format_html('<a href="{}">{}</a>', page, incident.check_of.label)
+        check = link(request, "check", incident.check_of.pk, incident.check_of.label)
     return [
         ("Service", service),
         ("Check", check),

@@ -31,7 +31,6 @@ def service_context(request: HttpRequest, service: Service) -> dict[str, Any]:
         "state": states.worst_state(service).value,
         "since": states.service_since(service),
         "is_watched": any(check.enabled for check in checks),
-        "threshold": min(limits, default=None),
         "facts": [
             ("Tier", service.get_tier_display()),
             ("Environment", service.get_environment_display()),
@@ -44,6 +43,7 @@ def service_context(request: HttpRequest, service: Service) -> dict[str, Any]:
     }
     if may("reliability.view_check"):
         shown["checks"] = _checks(checks)
+        shown["threshold"] = min(limits, default=None)
     if not checks:
         shown["run_url"] = ""
     return shown
