@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.http import HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
@@ -22,7 +20,6 @@ from reliability.services import uptime_tests
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
-    from django.db.models import Model, QuerySet
     from django.http import HttpRequest, HttpResponse
 
     from reliability.engine.history import History
@@ -74,13 +71,3 @@ def run_checks(
         model_admin.message_user(request, error.message, messages.ERROR)
         return HttpResponseRedirect(reverse("admin:reliability_uptimetest_changelist"))
     return HttpResponseRedirect(reverse("admin:reliability_uptimetest_change", args=[test.pk]))
-
-
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
-    """Counts to a limit: the exact number of millions of rows is worth nobody's wait."""
-
-    most = 5_000
-
-    @cached_property
-    def count(self) -> int:
-        return cast("QuerySet[Model]", self.object_list)[: self.most].count()

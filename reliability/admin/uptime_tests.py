@@ -6,16 +6,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
+from core.adminlists import BoundedPaginator
 from core.components import badge, when
 from reliability.admin.contexts.uptime_tests import test_context
-from reliability.admin.display import BoundedPaginator, run_checks
+from reliability.admin.display import run_checks
 from reliability.admin.pages import ReadAdmin, act
-from reliability.models import UptimeTest
+from reliability.models import Check, UptimeTest
 from reliability.services import uptime_tests
 
 if TYPE_CHECKING:
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
 class UptimeTestAdmin(ReadAdmin[UptimeTest]):
     """Runs that somebody asked for."""
 
-    list_display = ["asked", "requested_by", "status", "outcome", "ended"]
+    list_display = ["asked", "by", "result", "ended"]
     list_filter = ["state"]
     paginator = BoundedPaginator
-    empty_text = "No test yet. Choose checks in their list and run them now."
+    empty_text = "No test yet. Run all checks here, or choose some in their list."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UptimeTest]:
         # Megabytes each; the page of one asks for its results.
@@ -43,7 +45,7 @@ class UptimeTestAdmin(ReadAdmin[UptimeTest]):
         """Add what may be done: begin a run of all checks, and end one early."""
         wrap = self.admin_site.admin_view
         own = [
-            path("run/", wrap(require_POST(self.run)), name="reliability_uptimetest_run"),
+            path("run/", wrap(self.run), name="reliability_uptimetest_run"),
             path(
                 "<uuid:object_id>/cancel/",
                 wrap(require_POST(self.cancel)),
@@ -56,8 +58,18 @@ class UptimeTestAdmin(ReadAdmin[UptimeTest]):
         return {"title": "Uptime test", **test_context(request, obj)}
 
     def run(self, request: HttpRequest) -> HttpResponse:
-        """Run every check that is on."""
-        return run_checks(self, request, None)
+        """Ask whether to run every check that is on, and run them."""
+        if request.method == "POST":
+            return run_checks(self, request, None)
+        if not request.user.has_perm("reliability.run_uptimetest"):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Run an uptime test?",
+            "count": Check.objects.filter(enabled=True).count(),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/reliability/uptimetest/run.html", context)
 
     def cancel(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """End a run before it is done."""
@@ -69,14 +81,13 @@ class UptimeTestAdmin(ReadAdmin[UptimeTest]):
     def asked(self, test: UptimeTest) -> str:
         return when(test.created_at)
 
-    @admin.display(description="State", ordering="state")
-    def status(self, test: UptimeTest) -> str:
-        return badge(test.state)
+    @admin.display(description="By", ordering="requested_by")
+    def by(self, test: UptimeTest) -> str:
+        return test.requested_by
 
-    @admin.display(description="Outcome")
-    def outcome(self, test: UptimeTest) -> str:
-        told = f"{test.good:,} of {test.found:,} good" if test.found else ""
-        return format_html('<span class="numeric">{}</span>', told)
+    @admin.display(description="Result", ordering="state")
+    def result(self, test: UptimeTest) -> str:
+        return badge(test.verdict, test.outcome)
 
     @admin.display(description="Ended", ordering="finished_at")
     def ended(self, test: UptimeTest) -> str:

@@ -38,6 +38,26 @@ class UptimeTest(Job):
         """How many results there are."""
         return self.good + self.failed
 
+    @property
+    def verdict(self) -> str:
+        """What came of it, as a word that has a tone: done alone says nothing of the checks."""
+        if self.state != self.State.DONE:
+            return self.state
+        if not self.found:
+            return "unknown"
+        return "failed" if self.failed else "passed"
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in words."""
+        if self.state != self.State.DONE:
+            return str(self.State(self.state).label)
+        if not self.found:
+            return "Nothing found"
+        return (
+            f"{self.good:,} of {self.found:,} good" if self.failed else f"All {self.found:,} good"
+        )
+
     @classmethod
     def told(cls, results: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the fields that tell these results: what was found, and its sums."""

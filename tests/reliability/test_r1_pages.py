@@ -211,6 +211,9 @@ ACTS = {
 }
 
 
+ASK_FIRST = {"incident/{incident}/resolve/", "uptimetest/run/"}
+
+
 def told():
     """Return everything that an act may change."""
     return (
@@ -251,7 +254,7 @@ def test_looking_changes_nothing(console, make_user, outage, sent, act):
 
     answer = client.get(path_of(act))
 
-    assert answer.status_code == (200 if "resolve" in act else 405)
+    assert answer.status_code == (200 if act in ASK_FIRST else 405)
     assert told() == before
 
 
@@ -467,6 +470,42 @@ def test_sums_are_made_of_the_results_that_were_stored_without(outage, make_chec
 
     assert UptimeTest.objects.values().get() == told
     assert (told["good"], told["failed"], told["check_count"]) == (13, 7, 1)
+
+
+@pytest.mark.parametrize(
+    ("results", "badge"),
+    [
+        ([True, True], '<span class="badge badge-ok">All 2 good</span>'),
+        ([True, False, False], '<span class="badge badge-bad">1 of 3 good</span>'),
+        ([], '<span class="badge badge-unknown">Nothing found</span>'),
+    ],
+)
+def test_a_test_has_the_colour_of_what_it_found(console, make_user, outage, results, badge):
+    end_test(*(found(f"Shop {number}", ok=ok) for number, ok in enumerate(results)))
+    client = console(make_user(role="admin"))
+
+    for address in ("/admin/", "/admin/reliability/uptimetest/", outage["uptimetest"]):
+        page = client.get(address).content.decode()
+        assert badge in page
+        assert ">Done</span>" not in page
+
+
+def test_a_run_is_asked_for_on_a_page_of_its_own(console, make_user, make_check, sent):
+    make_check()
+    client = console(make_user(role="admin"))
+    assert 'href="/admin/reliability/uptimetest/run/"' in (
+        client.get("/admin/reliability/uptimetest/").content.decode()
+    )
+
+    page = client.get("/admin/reliability/uptimetest/run/").content.decode()
+    assert "The one check that is on is asked at once." in page
+    assert '<form method="post" action="/admin/reliability/uptimetest/run/">' in page
+    assert UptimeTest.objects.count() == 0
+
+    client.post("/admin/reliability/uptimetest/run/")
+    assert UptimeTest.objects.count() == 1
+    manager = console(make_user(role="manager"))
+    assert manager.get("/admin/reliability/uptimetest/run/").status_code == 403
 
 
 def test_a_run_of_nothing_is_refused_in_words(console, make_user):
