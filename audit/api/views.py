@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.pagination import CursorPagination
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
@@ -18,6 +19,13 @@ class AuditPagination(KeysetPagination):
     ordering: tuple[str, ...] = ("-id",)
 
 
+@extend_schema_view(
+    list=extend_schema(
+        description="Who did what, newest first; `action`, `actor`, `target`, `outcome` and "
+        "`request_id` compare exactly."
+    ),
+    retrieve=extend_schema(description="One act with all its details."),
+)
 class AuditRecordViewSet(ReadOnlyModelViewSet[AuditRecord]):
     """Who did what; filters `action`, `actor`, `target` and `outcome` compare exactly."""
 

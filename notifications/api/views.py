@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.response import Response
@@ -40,6 +40,9 @@ class OutboxPagination(KeysetPagination):
     ordering: tuple[str, ...] = ("-id",)
 
 
+@extend_schema_view(
+    retrieve=extend_schema(description="One message with its tries."),
+)
 class NotificationViewSet(ReadOnlyModelViewSet[Notification]):
     """The outbox, newest first; `state`, `severity`, `channel` and `event` narrow the list."""
 
@@ -94,6 +97,11 @@ class NotificationViewSet(ReadOnlyModelViewSet[Notification]):
         return Response(self.get_serializer(message).data, status=code)
 
 
+@extend_schema_view(
+    list=extend_schema(description="Channels with their health; never their secrets."),
+    retrieve=extend_schema(description="One channel with its health; never its secrets."),
+    destroy=extend_schema(description="Delete a channel; what waits for it is not sent any more."),
+)
 class ChannelViewSet(
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,

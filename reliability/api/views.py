@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.generics import ListAPIView, RetrieveAPIView
@@ -68,6 +68,18 @@ class NewestFirst(KeysetPagination):
     ordering: tuple[str, ...] = ("-id",)
 
 
+@extend_schema_view(
+    list=extend_schema(
+        description="Services by name; `environment`, `tier` and `owner` compare exactly."
+    ),
+    retrieve=extend_schema(description="One service."),
+    create=extend_schema(description="Add a service; its name must be new."),
+    partial_update=extend_schema(description="Change the given fields of a service."),
+    destroy=extend_schema(
+        description="Delete a service with its checks and all they ever found; this cannot be "
+        "undone."
+    ),
+)
 class ServiceViewSet(ModelViewSet[Service]):
     """The catalogue; filters `environment`, `tier` and `owner` compare exactly."""
 
@@ -104,6 +116,19 @@ class ServiceViewSet(ModelViewSet[Service]):
         catalogue.delete_service(actor=actor_of(self.request), service_id=instance.pk)
 
 
+@extend_schema_view(
+    list=extend_schema(
+        description="Checks with what they say now; `service` takes the id of a service."
+    ),
+    retrieve=extend_schema(description="One check with what it says now."),
+    create=extend_schema(description="Add a check to a service; it is asked within seconds."),
+    partial_update=extend_schema(
+        description="Change the given fields of a check; its service stays."
+    ),
+    destroy=extend_schema(
+        description="Delete a check with all it ever found; this cannot be undone."
+    ),
+)
 class CheckViewSet(ModelViewSet[Check]):
     """Checks with what they say now; filter `service` by id."""
 
@@ -142,6 +167,12 @@ class CheckViewSet(ModelViewSet[Check]):
         catalogue.delete_check(actor=actor_of(self.request), check_id=instance.pk)
 
 
+@extend_schema_view(
+    list=extend_schema(
+        description="Incidents, newest first; `state` and `service` (an id) compare exactly."
+    ),
+    retrieve=extend_schema(description="One incident with its timeline."),
+)
 class IncidentViewSet(ReadOnlyModelViewSet[Incident]):
     """Incidents; filters `state` and `service` (an id) compare exactly."""
 
@@ -226,10 +257,10 @@ class UptimeTestView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
-        """Wait for the results for up to 25 s; after that answer 202 with the id of the run.
+        """Run checks now and wait up to 25 s for the results; after that answer 202 with the id.
 
-        While two others wait already, the answer is 202 at once. The results are stored as manual
-        and move no strikes.
+        While two others wait already, the answer is 202 at once. The run is only a look: it changes
+        no state and no incident.
         """
         asked = UptimeTestRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)

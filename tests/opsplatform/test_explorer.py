@@ -136,6 +136,24 @@ def test_a_schema_that_contains_itself_ends():
     assert str(schemas.example(tree)).count("inner") == 5
 
 
+def test_every_operation_has_a_sentence_of_its_own():
+    told = [operation.about for group in groups() for operation in group.operations]
+
+    assert "" not in told
+    assert len(set(told)) == len(told)
+
+
+def test_deleting_wants_a_yes_and_says_no_body_once(console, make_user):
+    client = console(make_user(role="admin"))
+    page = client.get("/api/docs/api_checks_destroy/").content.decode()
+
+    assert re.search(r'<input type="checkbox" required[^>]*> Yes, delete it', page)
+    assert page.count("No body.") == 1
+    assert "No response body" not in page
+    other = client.get("/api/docs/api_checks_retrieve/").content.decode()
+    assert "Yes, delete it" not in other
+
+
 def test_the_line_for_the_terminal():
     note = find("api_incidents_notes_create")
 
