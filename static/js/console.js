@@ -257,14 +257,15 @@ try {
   // A tab without storage has nothing to forget.
 }
 
-// What scrolls sideways must be reached by keyboard, too.
+// What scrolls sideways must be reached by keyboard, too; what fits may hold its heads in view.
 const scrollers = new ResizeObserver((entries) => {
   for (const { target } of entries) {
-    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-    else target.removeAttribute("tabindex");
+    const isWide = target.scrollWidth > target.clientWidth;
+    target.classList.toggle("fits", !isWide);
+    if (isWide) target.tabIndex = 0;
+    else if (!target.matches("[role=region]")) target.removeAttribute("tabindex");
   }
 });
-all(".tabular fieldset.module, #change-history").forEach((box) => scrollers.observe(box));
 
 // What arrives later is treated as what was there: times, copy buttons.
 const prepare = () => {
@@ -273,9 +274,7 @@ const prepare = () => {
     const select = box.closest(".select2-container").previousElementSibling;
     box.ariaLabel = one(`label[for="${select?.id}"]`)?.textContent ?? "Choice";
   }
-  for (const wide of all(".results:not([tabindex]), .tabular fieldset")) {
-    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
-  }
+  for (const box of all(".results, .tabular fieldset.module, #change-history")) scrollers.observe(box);
   // A phone shows rows as cards, where each value needs its own name.
   const heads = [...all("#result_list thead th")].map((head) => one(".text", head)?.textContent.trim() ?? "");
   for (const row of all("#result_list tbody tr")) {
