@@ -55,8 +55,8 @@ COMMANDS: Final[Sequence[Command]] = (
     Command("Add a check", "admin:reliability_check_add", needs=("reliability.add_check",)),
     Command(
         "Run an uptime test",
-        "admin:reliability_check_changelist",
-        needs=("reliability.run_uptimetest", "reliability.view_check"),
+        "admin:reliability_uptimetest_run",
+        needs=("reliability.run_uptimetest",),
     ),
     Command(
         "Add a channel",

@@ -140,3 +140,9 @@ def test_an_answer_counts_no_badges(find, django_assert_num_queries, console, ma
     # The session, the person, both kinds of permissions, and the five kinds of objects.
     with django_assert_num_queries(9):
         client.get(reverse("admin:palette"), {"q": "a"})
+
+
+def test_a_command_leads_to_the_form_that_does_it(find, client):
+    (command,) = [found for found in find("run an uptime") if found["kind"] == "Command"]
+    page = client.get(command["url"]).content.decode()
+    assert f'<form method="post" action="{command["url"]}">' in page
