@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from core.adminlists import told_count
 from core.components import Tone
 from notifications.models import Channel, Event, Notification
 from observability.engine.findings import State
@@ -106,14 +107,14 @@ def _unheard() -> Iterator[Thing]:
     )
     if count := lately.order_by("-id")[:_MOST_COUNTED].count():
         page = reverse("admin:notifications_event_changelist") + "?routing__exact=no_channel"
-        text = f"{count:,} alert{_s(count)} of the last 7 days reached nobody"
+        text = f"{_told(count)} alert{_s(count)} of the last 7 days reached nobody"
         yield Thing(Tone.WARN, "unheard", text, page)
 
 
 def _dead() -> Iterator[Thing]:
     if count := Notification.objects.filter(state="dead")[:_MOST_COUNTED].count():
         page = reverse("admin:notifications_notification_changelist") + "?state__exact=dead"
-        text = f"{count:,} message{_s(count)} could not be delivered"
+        text = f"{_told(count)} message{_s(count)} could not be delivered"
         yield Thing(Tone.WARN, "dead", text, page, "Send again, or cancel, once the channel works.")
 
 
@@ -122,7 +123,7 @@ def _unwatched() -> Iterator[Thing]:
     if count := bare[:_MOST_COUNTED].count():
         page = reverse("admin:reliability_service_changelist") + "?watched=no"
         verb = "has" if count == 1 else "have"
-        text = f"{count:,} service{_s(count)} {verb} no check that is on"
+        text = f"{_told(count)} service{_s(count)} {verb} no check that is on"
         yield Thing(Tone.UNKNOWN, "unwatched", text, page)
 
 
@@ -196,6 +197,10 @@ def first_steps(user: User) -> list[Step]:
             )
         )
     return found
+
+
+def _told(count: int) -> str:
+    return told_count(count, _MOST_COUNTED)
 
 
 def _s(count: int) -> str:

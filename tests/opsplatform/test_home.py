@@ -250,3 +250,13 @@ def test_looking_changes_nothing(console, make_user):
     client.get("/admin/")
 
     assert (AuditRecord.objects.count(), User.objects.get().last_login) == before
+
+
+def test_a_count_that_stops_says_so(console, make_user, monkeypatch):
+    monkeypatch.setattr(attention, "_MOST_COUNTED", 2)
+    for number in range(3):
+        catalogue.create_service(actor=OPERATOR, name=f"Bare {number}")
+
+    page = console(make_user(role="admin")).get("/admin/").content.decode()
+
+    assert "2+ services have no check that is on" in page
