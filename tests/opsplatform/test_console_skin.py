@@ -136,6 +136,8 @@ def test_a_name_that_is_taken_is_told_beside_the_name(console, make_user):
     assert re.search(rf'id="id_name_error"><li>{re.escape(told)}</li>', text)
     assert text.count(told) == 2
     assert re.search(r'<div class="errornote mistakes" tabindex="-1" autofocus', text)
+    # Django's script would take the focus to the first field.
+    assert "change_form.js" not in text
 
 
 def test_a_mistake_of_no_field_comes_first_in_the_summary(console, make_user):
