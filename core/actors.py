@@ -39,7 +39,7 @@ class Actor:
     @classmethod
     def schedule(cls, name: str) -> Actor:
         """Return the actor of a periodic job or a loop."""
-        return cls(ActorKind.SCHEDULE, name, f"schedule {name}")
+        return cls(ActorKind.SCHEDULE, name, f"{name} (schedule)")
 
 
 SYSTEM: Final = Actor(ActorKind.SYSTEM, "system", "OpsPlatform")

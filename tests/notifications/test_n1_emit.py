@@ -28,7 +28,7 @@ def test_event_holds_what_was_raised():
     assert (event.dedup_key, event.transition_seq) == ("check:1", 1)
     assert event.labels == {"region": "eu"}
     assert event.links == {"Incident": "https://ops.example.com/i/1"}
-    assert event.raised_by == "schedule reliability.probes"
+    assert event.raised_by == "reliability.probes (schedule)"
     assert (event.routed_at, event.routing) == (None, "")
 
 

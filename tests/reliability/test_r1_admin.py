@@ -318,7 +318,7 @@ def test_an_incident_is_acknowledged_from_the_list(admin, make_check, see):
     assert b"1 acknowledged." in first.content
     assert b"acknowledged already" in second.content
     timeline = admin.get(f"/admin/reliability/incident/{incident.pk}/change/").content
-    assert b"schedule uptime checks" in timeline
+    assert b"uptime checks (schedule)" in timeline
 
 
 def test_resolving_by_hand_asks_first(admin, make_check, see):

@@ -33,7 +33,7 @@ def test_going_down_opens_a_critical_incident_and_raises_the_alert(incident):
     assert incident.title == "Shop (start page) is down"
     assert (incident.failure, incident.detail) == ("status", "HTTP 503 Service Unavailable")
     assert incident.excerpt == "<h1>Sorry</h1> password=[masked]"
-    assert timeline() == [("opened", "schedule uptime checks")]
+    assert timeline() == [("opened", "uptime checks (schedule)")]
     event = Event.objects.get()
     assert (event.kind, event.status, event.service) == (
         "reliability.check_down",
