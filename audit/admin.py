@@ -88,9 +88,7 @@ class AuditRecordAdmin(RecordAdmin[AuditRecord]):
 
     @admin.display(description="Action", ordering="action")
     def shown_action(self, row: AuditRecord) -> str:
-        # One word, which breaks behind its point if it must.
-        noun, point, verb = row.action.partition(".")
-        return format_html("{}{}<wbr>{}", noun, point, verb)
+        return row.action
 
     @admin.display(description="From", ordering="address")
     def origin(self, row: AuditRecord) -> str:

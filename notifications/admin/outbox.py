@@ -170,7 +170,9 @@ class NotificationAdmin(RecordAdmin[Notification]):
 
     @admin.display(description="To", ordering="channel_name")
     def receiver(self, message: Notification) -> str:
-        return " ".join(filter(None, [message.channel_name, shown_address(message.recipient)]))
+        address = shown_address(message.recipient)
+        quiet = format_html(' <span class="quiet">{}</span>', address) if address else ""
+        return format_html("{}{}", message.channel_name, quiet)
 
     @admin.display(description="Recipient")
     def shown_recipient(self, message: Notification) -> str:
