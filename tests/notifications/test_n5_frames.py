@@ -69,7 +69,9 @@ def test_what_no_client_says_is_a_bad_frame(text):
 
 
 def test_topics_follow_from_permissions():
-    assert allowed_topics({"reliability.view_service"}) == {"services", "overview"}
+    assert allowed_topics({"reliability.view_service"}) == {"services"}
+    shown = {"reliability.view_service", "reliability.view_incident", "reliability.view_sample"}
+    assert allowed_topics(shown) == {"services", "incidents", "overview"}
     assert allowed_topics(()) == frozenset()
 
 
