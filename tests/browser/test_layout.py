@@ -18,7 +18,7 @@ def long_owner(platform):
     status, made = platform.ask("POST", "/api/services/", service, key=KEY)
     assert status == 201, made
     yield made
-    platform.ask("DELETE", f"/api/services/{made['id']}/?confirm=Ledger", key=KEY)
+    platform.ask("DELETE", f"/api/services/{made['id']}/", key=KEY)
 
 
 @pytest.mark.usefixtures("long_owner")

@@ -65,7 +65,7 @@ def _first_row(page, model):
     base = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     pattern = re.compile(rf"^{re.escape(base)}([^/?]+)/")
     for link in page.locator(f"main a[href^='{base}'], #content a[href^='{base}']").all():
-        if (found := pattern.match(link.get_attribute("href"))) and found[1] != "add":
+        if (found := pattern.match(link.get_attribute("href"))) and found[1] not in {"add", "run"}:
             return f"{base}{found[1]}/"
     return None
 

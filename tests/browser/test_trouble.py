@@ -215,3 +215,23 @@ def test_a_lost_connection_is_told_in_words(browse):
     expect(said).to_have_text(words, timeout=10_000)
     tell(page, "state", {"state": "live", "reason": ""})
     expect(said).to_have_text("News arrive as they happen.")
+
+
+# Two hours ahead, as the clock of a machine is that was set by hand.
+_WRONG_CLOCK = """(() => {
+  const ahead = 7200000, right = Date.now.bind(Date), origin = performance.timeOrigin;
+  Date.now = () => right() + ahead;
+  Object.defineProperty(performance, "timeOrigin", { value: origin + ahead });
+})()"""
+
+
+def test_a_wrong_clock_makes_no_news_old(browse):
+    page = browse()
+    page.context.add_init_script(_WRONG_CLOCK)
+    page.goto("/admin/reliability/incident/1/change/")
+    live(page)
+    expect(page.locator("[data-region=timeline] time").first).to_have_text(
+        re.compile("min ago|sec ago|now")
+    )
+    tell(page, "event", alert(1), alert(2, age=300))
+    expect(page.locator("#toasts li")).to_have_count(1)
