@@ -11,13 +11,15 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.dispatch import receiver
 
-from accounts.actors import actor_for
+from accounts.actors import actor_for, actor_of
 from accounts.models import User
 from accounts.roles import ROLES
 from audit.services import record, record_refusal
 from core.actors import ANONYMOUS
+from core.listexport import exported
 
 if TYPE_CHECKING:
+    from django.db import models
     from django.http import HttpRequest
 
 
@@ -65,3 +67,19 @@ def record_refused_sign_in(
         reason="Wrong name or password.",
         username=given if known else "unknown",
     )
+
+
+@receiver(exported)
+def tell_export(
+    request: HttpRequest, model: type[models.Model], form: str, rows: int, query: str, **_: object
+) -> None:
+    """Record who took a list along, before its first row leaves."""
+    with transaction.atomic():
+        record(
+            actor=actor_of(request),
+            action="list.exported",
+            list=model._meta.label,
+            form=form,
+            rows=rows,
+            query=query,
+        )

@@ -42,6 +42,8 @@ class ActorFilter(admin.SimpleListFilter):
 class AuditRecordAdmin(RecordAdmin[AuditRecord]):
     """Who did what, when, from where, and was it allowed."""
 
+    exports = True
+    export_permission = "audit.export_auditrecord"
     list_display = [
         "time",
         "who",

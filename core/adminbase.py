@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.text import capfirst
+from django.views.decorators.http import require_GET
 
 from core.errors import DomainError
+from core.listexport import FORMS, export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from django.forms import ModelForm
+    from django.http.response import HttpResponseBase
+    from django.urls import URLPattern
 
 M = TypeVar("M", bound=models.Model)
 
@@ -41,6 +48,12 @@ class ConsoleAdmin(admin.ModelAdmin[M]):
 
     empty_text: ClassVar[str] = ""
     """What an empty list says: what would stand there, and how it gets there."""
+    exports: ClassVar[bool] = False
+    """Whether whoever may see the list may take it along as a file."""
+    export_permission: ClassVar[str] = ""
+    """What taking it along needs beside seeing it."""
+    export_without: ClassVar[tuple[str, ...]] = ()
+    """Columns that are pictures."""
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 200
@@ -62,6 +75,39 @@ class ConsoleAdmin(admin.ModelAdmin[M]):
                 "admin/js/admin/RelatedObjectLookups.js",
             ]
         )
+
+    def get_urls(self) -> list[URLPattern]:
+        urls = super().get_urls()
+        if not self.exports:
+            return urls
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        view = self.admin_site.admin_view(require_GET(self.export))
+        return [path("export.<str:form>", view, name=name), *urls]
+
+    def may_export(self, request: HttpRequest) -> bool:
+        """Tell whether this person may take the list along."""
+        needed = self.export_permission
+        return (
+            self.exports
+            and self.has_view_permission(request)
+            and (not needed or request.user.has_perm(needed))
+        )
+
+    def complete(self, request: HttpRequest, rows: list[Any]) -> None:
+        """Read what the columns of these rows need beyond the rows themselves."""
+
+    def export(self, request: HttpRequest, form: str) -> HttpResponseBase:
+        """Give the list as a file, as the query string filters and orders it."""
+        if form not in FORMS:
+            raise Http404
+        if not self.may_export(request):
+            raise PermissionDenied
+        try:
+            found = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            address = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+            return HttpResponseRedirect(reverse(address))
+        return export(self, request, found, form)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -70,6 +70,7 @@ class AttemptInline(admin.TabularInline[DeliveryAttempt, Notification]):
 class NotificationAdmin(RecordAdmin[Notification]):
     """The outbox: what waits, what was sent, what died, and why."""
 
+    exports = True
     empty_text = "No message yet. One is made for each channel when an incident begins or ends."
 
     list_display = [
@@ -254,6 +255,7 @@ class NotificationAdmin(RecordAdmin[Notification]):
 class EventAdmin(RecordAdmin[Event]):
     """Alerts as they were raised, and what became of each."""
 
+    exports = True
     empty_text = "No alert yet. Alerts are raised when a check goes down or comes back."
 
     list_display = ["raised", "alert", "shown_severity", "shown_status", "service", "told"]

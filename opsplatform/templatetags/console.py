@@ -7,15 +7,19 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from django import template
-from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
+from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, PAGE_VAR
+from django.urls import reverse
 
+from core.adminbase import ConsoleAdmin
 from core.adminlists import BeforeFilter, BoundedPaginator
+from core.listexport import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from django.contrib.admin.views.main import ChangeList
+    from django.http import HttpRequest
 
     from opsplatform.console.attention import Step
 
@@ -66,6 +70,17 @@ def older(cl: ChangeList) -> Beyond | None:
     until = (moment + timedelta(seconds=1)).astimezone(UTC).replace(microsecond=0, tzinfo=None)
     changed = {found[0].parameter_name: until.isoformat()}
     return Beyond(cl.get_query_string(changed, remove=[PAGE_VAR]))
+
+
+@register.simple_tag
+def exports(cl: ChangeList, request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the files that this person may make of the list, each with its address."""
+    model_admin = cl.model_admin
+    if not isinstance(model_admin, ConsoleAdmin) or not model_admin.may_export(request):
+        return []
+    name = f"admin:{cl.opts.app_label}_{cl.opts.model_name}_export"
+    query = cl.get_query_string(remove=[PAGE_VAR, ALL_VAR])
+    return [(form.upper(), f"{reverse(name, args=[form])}{query}") for form in FORMS]
 
 
 def _is_cut(cl: ChangeList) -> bool:

@@ -55,6 +55,7 @@ class CheckAdmin(WatchedAdmin[Check]):
     """Every check with what it says now."""
 
     form = CheckForm
+    exports = True
     list_display = ["title", "says", "since", "answer", "latency", "asked", "interval"]
     list_filter = ["state__state", "enabled", "service__environment", "service__tier"]
     list_select_related = ["service", "state"]

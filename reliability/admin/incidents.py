@@ -37,6 +37,7 @@ _RESOLVE: Final = "reliability.change_incident"
 class IncidentAdmin(ReadAdmin[Incident]):
     """What was or is wrong, newest first."""
 
+    exports = True
     list_display = ["title", "status", "weight", "began", "lasted", "detail", "owner"]
     list_filter = ["state", "severity", before("started_at"), "started_at"]
     list_select_related = ["owner"]

@@ -28,6 +28,7 @@ _TIMINGS: Final = ("name_lookup", "connection", "tls", "first_byte")
 class SampleAdmin(RecordAdmin[Sample]):
     """Every result, newest first."""
 
+    exports = True
     list_display = ["shown_check", "found_at", "result", "answer", "latency", "by_hand"]
     list_filter = [
         BeforeFilter,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django.contrib import admin
 from django.utils.html import format_html
@@ -65,12 +65,7 @@ class ServiceList(PagedList):
         """Read the page, and how its services stood in the last day."""
         super().get_results(request)
         self.result_list = list(self.result_list)
-        if not request.user.has_perm("reliability.view_statesegment"):
-            return
-        keys = [service.pk for service in self.result_list]
-        found = history.of_services(keys, window=timedelta(hours=24), buckets=48)
-        for service in self.result_list:
-            service.past = found[service.pk]
+        cast("ServiceAdmin", self.model_admin).complete(request, self.result_list)
 
 
 @admin.register(Service)
@@ -78,6 +73,8 @@ class ServiceAdmin(WatchedAdmin[Service]):
     """The catalogue."""
 
     form = ServiceForm
+    exports = True
+    export_without = ("day",)
     list_display = ["name", "state", "day", "available", "rank", "environment", "owner"]
     list_filter = [FoundFilter, WatchedFilter, "environment", "tier"]
     search_fields = ["name", "owner", "url"]
@@ -95,6 +92,15 @@ class ServiceAdmin(WatchedAdmin[Service]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
         return states.services().order_by(*self.get_ordering(request) or ["name"])
+
+    def complete(self, request: HttpRequest, rows: list[Any]) -> None:
+        if not request.user.has_perm("reliability.view_statesegment"):
+            return
+        found = history.of_services(
+            [service.pk for service in rows], window=timedelta(hours=24), buckets=48
+        )
+        for service in rows:
+            service.past = found[service.pk]
 
     def get_changelist(self, request: HttpRequest, **_: object) -> type[ServiceList]:
         return ServiceList
