@@ -99,7 +99,7 @@ class AuditedPeriodicTaskAdmin(AuditedAdmin[PeriodicTask], PeriodicTaskAdmin):  
 
     @admin.display(description="Rhythm")
     def rhythm(self, task: PeriodicTask) -> str:
-        return str(task.scheduler)
+        return str(getattr(task.scheduler, "human_readable", task.scheduler))
 
     @admin.display(description="Last run", ordering="last_run_at")
     def last_run(self, task: PeriodicTask) -> str:
