@@ -95,9 +95,12 @@ class Consumer:
         if self._live.is_stopping:
             return EndedError(frames.RESTART, "restart", retry_ms=spread_ms())
         session = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME, "")
+        # A credential that nothing here accepts must not look as if it were valid: no key is empty.
+        has_header = any(name in headers for name in CREDENTIAL_HEADERS)
+        key = headers.get("x-dash-key", "") if has_header else None
         try:
             return await self._live.judge(
-                number, admitted, session, headers.get("x-dash-key"), number, self._live.take_slot
+                number, admitted, session, key, number, self._live.take_slot
             )
         except EndedError as ended:
             return ended

@@ -109,7 +109,9 @@ class LiveHub:
         pool = self._pool
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+                if self._tasks:
+                    # Not `gather`, which for its own end waits for tasks that do not end.
+                    await asyncio.wait(self._tasks)
                 if pool is not None:
                     await self._part(pool)
         except TimeoutError:

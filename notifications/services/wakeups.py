@@ -171,6 +171,7 @@ async def _watch_redis(wake: Callable[[], None], busy: asyncio.Event) -> None:
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as bell:
                 await bell.subscribe(CHANNEL)
+                _heed_cancellation()
                 if told:
                     logger.warning("Redis rings for the live feed again.")
                 told = False
@@ -180,6 +181,7 @@ async def _watch_redis(wake: Callable[[], None], busy: asyncio.Event) -> None:
                     # Never `listen()`: it raises when the channel is silent for some seconds.
                     if await bell.get_message(timeout=SAFETY_SECONDS):
                         wake()
+                    _heed_cancellation()
         except (errors, OSError) as error:
             if not told:
                 logger.warning("Without Redis, feeds are looked at each second (%s).", error)
@@ -187,6 +189,13 @@ async def _watch_redis(wake: Callable[[], None], busy: asyncio.Event) -> None:
         finally:
             await client.aclose()
         await _while_busy(busy, POLL_SECONDS)
+
+
+def _heed_cancellation() -> None:
+    """Raise a cancellation that the client has swallowed, which it may do while it connects."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _while_busy(busy: asyncio.Event, seconds: float) -> None:

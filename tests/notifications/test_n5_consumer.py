@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -298,6 +299,15 @@ def test_two_credentials_are_refused_as_by_http(other):
     async def talk(hub):
         status, problem = await Line(hub, {"x-dash-key": KEY, other: "x"}).refused()
         assert (status, problem["detail"]) == (400, "Send one credential only.")
+
+    converse(talk)
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key"])
+def test_a_header_that_nothing_accepts_beats_the_cookie(header, session):
+    async def talk(hub):
+        line = await Line(hub, {**cookie(session), header: "Bearer of nothing"}).accepted()
+        assert await line.closed() == 4401
 
     converse(talk)
 
@@ -866,3 +876,28 @@ def test_a_database_that_hangs_is_told_to_who_comes_and_pings_go_on(settings, se
 
 def test_settings_name_the_cookie():
     assert cookie("x")["cookie"].startswith(django_settings.SESSION_COOKIE_NAME)
+
+
+def test_the_end_does_not_wait_for_what_swallows_its_cancellation(session, monkeypatch):
+    monkeypatch.setattr(livehub, "STOP_SECONDS", 0.2)
+    may_end = asyncio.Event()
+
+    async def stubborn(*_args, **_kwargs):
+        while not may_end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(livehub.wakeups, "watch", stubborn)
+
+    async def talk(hub):
+        line = await Line(hub, cookie(session)).accepted()
+        await line.frame("hello")
+        began = time.monotonic()
+        await hub.stop()
+        took = time.monotonic() - began
+        may_end.set()
+        assert await line.closed() == 1012
+        assert took < 5
+
+    converse(talk)
