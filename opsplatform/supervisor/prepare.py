@@ -17,7 +17,6 @@ from accounts.services.installations import claim
 from core.actors import SYSTEM
 from core.errors import DomainError
 from notifications.services.environment import sync_environment_channels
-from opsplatform.supervisor.static import collect_static
 from reliability.services.self_check import ensure_self_check
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class FirstAdmin(TypedDict):
 
 
 def prepare(*, adopt_keyring: bool = False) -> FirstAdmin | None:
-    """Bring database, schedule and static files in step with the code; safe to run again.
+    """Bring database and schedule in step with the code; safe to run again.
 
     Returns the first admin if a password is to be told. Exits with a message when it cannot.
     """
@@ -51,7 +50,6 @@ def prepare(*, adopt_keyring: bool = False) -> FirstAdmin | None:
 
 def _prepare(*, adopt_keyring: bool) -> FirstAdmin | None:
     call_command("check", fail_level="ERROR", stdout=_Nowhere())
-    collect_static()
     call_command("migrate", interactive=False, verbosity=0)
     claim(actor=SYSTEM, adopt=adopt_keyring)
     call_command("sync_periodic_jobs", stdout=_Nowhere())

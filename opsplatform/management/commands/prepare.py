@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand
 
 from opsplatform.supervisor.prepare import prepare
+from opsplatform.supervisor.static import collect_static
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
+        collect_static()
         admin = prepare(adopt_keyring=options["adopt_keyring"])
         if admin is not None:
             self.stdout.write(
