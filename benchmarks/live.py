@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from benchmarks.served.processes import Server
+from benchmarks.served.processes import Server, wait_until_open
 from benchmarks.table import Row
 
 if TYPE_CHECKING:
@@ -144,20 +144,10 @@ def _serving() -> Iterator[Server]:
     }
     with subprocess.Popen([sys.executable, "manage.py", "web"], env=environment) as child:
         try:
-            _wait(port)
+            wait_until_open(port)
             yield Server(port, (child.pid,))
         finally:
             child.terminate()
-
-
-def _wait(port: int) -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs)
         _pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="loops")
     # The thread works in the caller's context, so that its log lines and audit rows carry the ids.
     context = contextvars.copy_context()
-    call = partial(context.run, _with_fresh_connection, partial(function, *args, **kwargs))
+    call = partial(context.run, with_fresh_connection, partial(function, *args, **kwargs))
     return await asyncio.get_running_loop().run_in_executor(_pool, call)
 
 
@@ -121,8 +121,11 @@ def close_pool() -> None:
         pool.shutdown(wait=True)
 
 
-def _with_fresh_connection(call: Callable[[], R]) -> R:
-    # The loops outlive restarts of the database; a broken connection must not be used again.
+def with_fresh_connection(call: Callable[[], R]) -> R:
+    """Run code in a thread that outlives restarts of the database.
+
+    A connection that broke meanwhile is not used again.
+    """
     close_old_connections()
     try:
         return call()

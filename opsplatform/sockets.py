@@ -109,3 +109,15 @@ class GuardedSocket(WebSocketsSansIOProtocol):
         super().handle_cont(event)
         if len(self.frames) > _MOST_PARTS:
             self.transport.abort()
+
+
+SOCKET_OPTIONS: Final[dict[str, Any]] = {
+    "ws": GuardedSocket,
+    "ws_max_size": MOST_FRAME_BYTES,
+    # Compression doubles the memory of a connection; frames are short.
+    "ws_per_message_deflate": False,
+    # The heartbeat is a frame of the application, which a browser's script can see.
+    "ws_ping_interval": None,
+    "ws_ping_timeout": None,
+}
+"""How uvicorn is to serve sockets."""

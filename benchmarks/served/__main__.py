@@ -6,11 +6,11 @@ import os
 import socket
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from benchmarks.served.processes import wait_until_open
 from opsplatform.bridge.protocol import GuardedProtocol
 
 if TYPE_CHECKING:
@@ -65,14 +65,8 @@ def granian() -> None:
 
 
 def _tell_when_open(port: int) -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            print(port, flush=True)
-            return
+    wait_until_open(port)
+    print(port, flush=True)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 import time
@@ -42,3 +43,14 @@ def serving(*words: str) -> Iterator[Server]:
             yield Server(port, (child.pid, *(worker.pid for worker in workers)))
         finally:
             child.terminate()
+
+
+def wait_until_open(port: int) -> None:
+    """Wait until something listens on the port of this machine."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return

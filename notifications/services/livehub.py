@@ -13,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import OperationalError, close_old_connections, connections
+from django.db import OperationalError, connections
 from django.utils import timezone
 
 from accounts.selectors import still_granted
+from core.loops import with_fresh_connection
 from notifications import selectors
 from notifications.engine import frames
 from notifications.engine.audiences import ASKED, allowed_topics, audiences_of
@@ -132,7 +133,7 @@ class LiveHub:
                 raise NoAnswerError
             self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="live")
         context = contextvars.copy_context()
-        call = partial(context.run, _with_fresh_connection, partial(function, *args, **kwargs))
+        call = partial(context.run, with_fresh_connection, partial(function, *args, **kwargs))
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, call)
         except asyncio.CancelledError:
@@ -357,15 +358,6 @@ def _wanted(socket: Socket) -> frozenset[str]:
 
 def _wants(socket: Socket, audience: str) -> bool:
     return audience in _wanted(socket)
-
-
-def _with_fresh_connection(call: Callable[[], R]) -> R:
-    # The hub outlives restarts of the database; a broken connection must not be used again.
-    close_old_connections()
-    try:
-        return call()
-    finally:
-        close_old_connections()
 
 
 live: Final = LiveHub()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.urls import reverse
 
+from core.adminlists import told_count
 from core.components import Tone
 from core.drill import is_drill
 from notifications.models import Notification
@@ -205,7 +206,7 @@ def _messages() -> tuple[Card, list[Notification]]:
     page = reverse("admin:notifications_notification_changelist")
     card = Card(
         "Messages waiting",
-        f"{pending:,}" if pending < _MOST_COUNTED else f"{_MOST_COUNTED:,}+",
+        told_count(pending, _MOST_COUNTED),
         f"{dead:,} could not be delivered" if dead else "none was lost",
         Tone.WARN if dead else Tone.OK,
         page,

@@ -20,7 +20,7 @@ from notifications.services.livehub import live, statistics
 from opsplatform.beat import LeasedScheduler
 from opsplatform.bridge.protocol import GuardedProtocol
 from opsplatform.celery import app
-from opsplatform.sockets import MOST_FRAME_BYTES, GuardedSocket
+from opsplatform.sockets import SOCKET_OPTIONS
 from opsplatform.supervisor.memory import return_large_blocks
 
 if TYPE_CHECKING:
@@ -54,14 +54,8 @@ def run_web(sockets: list[socket.socket]) -> None:
         lifespan="on",
         loop="uvloop",
         http=GuardedProtocol,
-        ws=GuardedSocket,
-        ws_max_size=MOST_FRAME_BYTES,
-        # Compression doubles the memory of a connection; frames are short.
-        ws_per_message_deflate=False,
-        # The heartbeat is a frame of the application, which a browser's script can see.
-        ws_ping_interval=None,
-        ws_ping_timeout=None,
         timeout_graceful_shutdown=10,
+        **SOCKET_OPTIONS,
     )
     with Reporter(Process.Kind.WEB, detail=statistics):
         _Server(config).run(sockets=sockets)

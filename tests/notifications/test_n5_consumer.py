@@ -804,14 +804,14 @@ class Hung:
     def __init__(self, monkeypatch):
         self.go = threading.Event()
         self.count = 0
-        really = livehub._with_fresh_connection
+        really = livehub.with_fresh_connection
 
         def wait(call):
             self.count += 1
             self.go.wait(20)
             return really(call)
 
-        monkeypatch.setattr(livehub, "_with_fresh_connection", wait)
+        monkeypatch.setattr(livehub, "with_fresh_connection", wait)
 
 
 def test_a_database_that_hangs_does_not_hold_the_end_up(session, monkeypatch):

@@ -18,7 +18,7 @@ from django.db import connections
 from notifications.consumers import Consumer
 from notifications.services.livehub import LiveHub
 from opsplatform.bridge.protocol import GuardedProtocol
-from opsplatform.sockets import MOST_FRAME_BYTES, GuardedSocket
+from opsplatform.sockets import SOCKET_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -223,12 +223,8 @@ class Served:
             lifespan="off",
             loop="uvloop",
             http=protocol,
-            ws=GuardedSocket,
-            ws_max_size=MOST_FRAME_BYTES,
-            ws_per_message_deflate=False,
-            ws_ping_interval=None,
-            ws_ping_timeout=None,
             timeout_graceful_shutdown=2,
+            **SOCKET_OPTIONS,
         )
         server = self._server = Server(config)
         thread = threading.Thread(target=server.run)
