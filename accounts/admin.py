@@ -18,7 +18,7 @@ from accounts.actors import actor_for, actor_of
 from accounts.models import User
 from accounts.roles import PURPOSE
 from accounts.services import users
-from audit.services import record_refusal
+from audit.services.records import record_refusal
 from core.adminbase import RecordAdmin, SettingsAdmin, ask_to_confirm, show_once
 from core.adminlists import either, named
 from core.components import badge, when

@@ -14,7 +14,7 @@ from django.dispatch import receiver
 from accounts.actors import actor_for, actor_of
 from accounts.models import User
 from accounts.roles import ROLES
-from audit.services import record, record_refusal
+from audit.services.records import record, record_refusal
 from core.actors import ANONYMOUS
 from core.listexport import exported
 

@@ -65,9 +65,31 @@ _SCHEDULE_WRITE: Final = _SCHEDULE_READ | frozenset(
         "django_celery_beat.add_intervalschedule",
     }
 )
-_USERS_READ: Final = frozenset({"accounts.view_user", "auth.view_group"})
+_USERS_READ: Final = frozenset(
+    {
+        "accounts.view_user",
+        "auth.view_group",
+        "accounts.view_rolepolicy",
+        "accounts.view_usersession",
+        "accounts.view_accesschange",
+        "accounts.view_signingkey",
+        "accounts.view_apikey",
+        "accounts.view_denieddashkey",
+        "accounts.view_accessreview",
+    }
+)
 _USERS_WRITE: Final = _USERS_READ | frozenset(
-    {"accounts.add_user", "accounts.change_user", "accounts.disable_user"}
+    {
+        "accounts.add_user",
+        "accounts.change_user",
+        "accounts.disable_user",
+        "accounts.change_rolepolicy",
+        "accounts.revoke_usersession",
+        "accounts.rotate_signingkey",
+        "accounts.revoke_apikey",
+        "accounts.change_installation",
+        "accounts.decide_accessreview",
+    }
 )
 _AUDIT_READ: Final = frozenset({"audit.view_auditrecord", "audit.export_auditrecord"})
 
@@ -80,7 +102,11 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     | _SCHEDULE_WRITE
     | _USERS_WRITE
     | _AUDIT_READ
-    | {"notifications.resend_notification", "reliability.run_uptimetest"},
+    | {
+        "accounts.add_apikey",
+        "notifications.resend_notification",
+        "reliability.run_uptimetest",
+    },
     "operator": _SERVICES_READ
     | _INCIDENTS_WRITE
     | _NOTIFICATIONS_READ
@@ -91,7 +117,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     | _INCIDENTS_READ
     | _NOTIFICATIONS_READ
     | _SYSTEM_READ
-    | {"reliability.acknowledge_incident"},
+    | {"accounts.add_apikey", "reliability.acknowledge_incident"},
     "analyst": frozenset(),
     "auditor": _SERVICES_READ
     | _INCIDENTS_READ

@@ -19,7 +19,7 @@ from django.db import DatabaseError
 from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
-from accounts.authentication import CREDENTIAL_HEADERS, ONE_CREDENTIAL
+from accounts.authentication.credentials import CREDENTIAL_HEADERS, ONE_CREDENTIAL
 from core import tracing
 from core.headers import api_headers
 from notifications.engine import frames

@@ -21,7 +21,7 @@ from django_celery_beat.models import (
 )
 
 from accounts.actors import actor_of
-from audit.services import changes, record
+from audit.services.records import changes, record
 from core.adminbase import ConsoleAdmin
 from core.adminlists import either
 from core.components import badge, when

@@ -5,11 +5,19 @@ from django.utils import timezone
 
 
 class Installation(models.Model):
-    """One row: which keyring opens what is sealed here, and when the first admin was made."""
+    """One row: what holds for the platform as a whole."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     keyring_id = models.CharField(max_length=8, blank=True)
     first_admin_at = models.DateTimeField(null=True)
+    generation = models.PositiveIntegerField(
+        default=1, help_text="Counts how often every sign-in was ended, as after a restore."
+    )
+    console_networks = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Networks that the console may be opened from. Empty: from anywhere.",
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -46,6 +46,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     must_change_password = models.BooleanField(default=False, editable=False)
     password_changed_at = models.DateTimeField(null=True, editable=False)
     password_expires_at = models.DateTimeField(null=True, editable=False)
+    disabled_at = models.DateTimeField(null=True, editable=False)
+    epoch = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Counts how often all sign-ins were ended."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     one_time_password: str = ""

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Installation
-from audit.services import record
+from audit.services.records import record
 from core import crypto
 from core.errors import NotConfiguredError
 from core.fields import FIELD_KEY

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import SIGNS_IN_TO_CONSOLE
-from audit.services import changes, record
+from audit.services.records import changes, record
 from core.errors import InvalidInputError, InvalidTransitionError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from audit.services import changes, record
+from audit.services.records import changes, record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from core.http import Allow, InvalidTargetError, Policy, RefusedTargetError, check_url
 from core.keyring import KeyringError

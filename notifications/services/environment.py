@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.conf import settings
 from django.db import transaction
 
-from audit.services import record
+from audit.services.records import record
 from core.actors import Actor
 from core.crypto import UnsealError
 from core.errors import InvalidInputError

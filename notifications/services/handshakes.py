@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from accounts.authentication import (
+from accounts.authentication.console_sessions import (
     PasswordChangeRequiredError,
-    bearer_of_key,
     bearer_of_session,
 )
+from accounts.authentication.dashboard_keys import bearer_of_key
 from core import tracing, volatile
 from core.ratelimit import subject_of
 from notifications.engine import frames

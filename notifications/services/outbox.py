@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audit.services import record
+from audit.services.records import record
 from core.errors import InvalidTransitionError, NotFoundError
 from notifications.models import Notification
 from notifications.models.notifications import LIFETIME

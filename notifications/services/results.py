@@ -12,7 +12,7 @@ from django.db.models import Case, F, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audit.services import record
+from audit.services.records import record
 from core.actors import Actor
 from notifications.engine import backoff
 from notifications.engine.base import EXCERPT_CHARACTERS, Verdict, storable

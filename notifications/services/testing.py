@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from audit.services import record
+from audit.services.records import record
 from core.drill import refuse_in_drill
 from core.errors import NotFoundError, UnavailableError
 from core.keyring import KeyringError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import transaction
 
-from audit.services import record
+from audit.services.records import record
 from core.logarchive import Tidied, tidy
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from typing import Any
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.authentication.DashboardKeyAuthentication",
-        "accounts.authentication.ConsoleSessionAuthentication",
+        "accounts.authentication.headers.HeaderAuthentication",
+        "accounts.authentication.console_sessions.ConsoleSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["core.rest.permissions.HasCapability"],
     "DEFAULT_THROTTLE_CLASSES": ["core.rest.throttling.PrincipalThrottle"],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from audit.services import changes, record
+from audit.services.records import changes, record
 from core.errors import InvalidInputError, NotFoundError
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from audit.services import record
+from audit.services.records import record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from notifications.services.emit import emit
 from reliability.models import Check, CheckState, Incident, IncidentEvent

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from audit.services import record
+from audit.services.records import record
 from core import jobs
 from core.drill import refuse_in_drill
 from core.errors import DomainError, InvalidInputError, InvalidTransitionError, NotFoundError

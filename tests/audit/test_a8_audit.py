@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from audit.models import AuditRecord
-from audit.services import canonical, changes, record, record_refusal
+from audit.services.records import canonical, changes, record, record_refusal
 from core import tracing
 from core.actors import SYSTEM, Actor
 

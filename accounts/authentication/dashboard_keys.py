@@ -1,0 +1,57 @@
+"""Dashboard keys: static, from ROLES_JSON, each with a role (SPEC A7)."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.actors import DashboardPrincipal, actor_for_key
+from accounts.roles import ROLES
+from accounts.selectors import Bearer
+from audit.services.records import record
+from core import crypto, tracing, volatile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_AUDIT_SECONDS: Final = 60
+_LONGEST_KEY: Final = 512
+
+
+def find_dashboard_key(given: str) -> DashboardPrincipal | None:
+    """Return the principal of a dashboard key; takes the same time whichever key matches."""
+    if not given or len(given) > _LONGEST_KEY:
+        return None
+    digest = crypto.keyed_digest(settings.DASHBOARD_PEPPER, given)
+    found: str | None = None
+    for known, role in settings.DASHBOARD_KEYS:
+        # No early exit: all entries are compared, each in constant time.
+        if hmac.compare_digest(known, digest):
+            found = role
+    if found is None or found not in ROLES:
+        return None
+    return DashboardPrincipal(fingerprint=digest.hex()[:8], role=found)
+
+
+def bearer_of_key(
+    given: str, asked: Collection[str], *, path: str
+) -> tuple[Bearer, frozenset[str]] | None:
+    """Return who holds a dashboard key, and which of the permissions asked for it has."""
+    principal = find_dashboard_key(given)
+    if principal is None:
+        return None
+    note_use(principal, path)
+    bearer = Bearer(key=principal.pk, name=principal.pk, role=principal.role)
+    return bearer, frozenset(name for name in asked if principal.has_perm(name))
+
+
+def note_use(principal: DashboardPrincipal, path: str) -> None:
+    """Write that a key was used, at most once a minute from each address."""
+    # A key that polls would drown the audit log: one row a minute for each key and address.
+    address = tracing.current().address
+    if volatile.once(key=f"{principal.pk}@{address}", seconds=_AUDIT_SECONDS):
+        with transaction.atomic():
+            record(actor=actor_for_key(principal), action="dashboard_key.used", path=path)
