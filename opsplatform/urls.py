@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from accounts.admin import ConsoleLoginForm, ConsolePasswordChangeForm
+from accounts.admin.forms import ConsoleLoginForm, ConsolePasswordChangeForm
 from opsplatform.schema import SchemaView
 
 if TYPE_CHECKING:

@@ -1,25 +1,18 @@
-"""People and roles in the console."""
+"""People in the console."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import timezone
-from django.utils.html import format_html_join
 
-from accounts.actors import actor_for, actor_of
+from accounts.actors import actor_of
 from accounts.models import User
-from accounts.roles import PURPOSE
 from accounts.services import users
-from audit.services.records import record_refusal
-from core.adminbase import RecordAdmin, SettingsAdmin, ask_to_confirm, show_once
+from core.adminbase import SettingsAdmin, ask_to_confirm, show_once
 from core.adminlists import either, named
 from core.components import badge, when
 
@@ -27,75 +20,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
     from django.template.response import TemplateResponse
-
-admin.site.unregister(Group)
-
-
-_REFUSED: Final = (
-    "That did not work. Check the username and the password; upper and lower case differ."
-)
-
-
-class ConsoleLoginForm(AdminAuthenticationForm):
-    """Signing in; a one-time password that has run out is refused."""
-
-    # The same for every reason: it must not tell who exists, or who may come in.
-    error_messages = {  # Django declares it for instances
-        **AdminAuthenticationForm.error_messages,
-        "invalid_login": _REFUSED,
-        "inactive": _REFUSED,
-    }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
-        super().__init__(*args, **kwargs)
-        self.label_suffix = ""
-        if self.is_bound:
-            for field in self.fields.values():
-                field.widget.attrs["aria-describedby"] = "refused"
-
-    def confirm_login_allowed(self, user: User) -> None:
-        try:
-            super().confirm_login_allowed(user)
-            _refuse_expired(user)
-        except ValidationError:
-            # The password was right, so Django sends no signal of a failure.
-            reason = "Right password, but no access to the console or an expired one-time password."
-            record_refusal(actor=actor_for(user), action="session.refused", reason=reason)
-            raise
-
-
-def _refuse_expired(user: User) -> None:
-    if user.password_expires_at is not None and user.password_expires_at <= timezone.now():
-        message = (
-            "This one-time password has expired. Ask an admin for another, or run on the machine: "
-            "manage.py reset_password NAME"
-        )
-        raise ValidationError(message, code="expired")
-
-
-class ConsolePasswordChangeForm(PasswordChangeForm):  # not generic at run time
-    """Choosing a password of one's own, through the audited service."""
-
-    required_css_class = "required"
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
-        super().__init__(*args, **kwargs)
-        self.label_suffix = ""
-
-    def clean_new_password1(self) -> str:
-        password: str = self.cleaned_data["new_password1"]
-        if self.user.check_password(password):
-            message = "Choose another password than the one you have."
-            raise ValidationError(message, code="unchanged")
-        return password
-
-    def save(self, commit: bool = True) -> User:  # Django's signature
-        users.change_own_password(
-            actor=actor_for(self.user),
-            user=self.user,
-            password=self.cleaned_data["new_password1"],
-        )
-        return self.user
 
 
 class UserForm(forms.ModelForm[User]):
@@ -228,25 +152,3 @@ class UserAdmin(SettingsAdmin[User]):
             secrets=passwords,
             note=f"Valid for {users.ONE_TIME_HOURS} hours; to be changed at the first sign-in.",
         )
-
-
-@admin.register(Group)
-class RoleAdmin(RecordAdmin[Group]):
-    """The built-in roles; their permissions come from the table in the code."""
-
-    list_display = ["role", "purpose"]
-    fields = ["role", "purpose", "allowed"]
-    readonly_fields = ["role", "purpose", "allowed"]
-
-    @admin.display(description="Role", ordering="name")
-    def role(self, group: Group) -> str:
-        return group.name
-
-    @admin.display(description="What it is for")
-    def purpose(self, group: Group) -> str:
-        return PURPOSE.get(group.name, "-")
-
-    @admin.display(description="What it allows")
-    def allowed(self, group: Group) -> str:
-        names = group.permissions.values_list("name", flat=True).order_by("name")
-        return format_html_join(", ", "{}", ((name.removeprefix("Can "),) for name in names)) or "-"

@@ -1,0 +1,5 @@
+"""Access in the console."""
+
+from accounts.admin import roles, users
+
+__all__ = ["roles", "users"]
