@@ -206,7 +206,7 @@ def _login_ms(user: Any) -> float:  # noqa: ANN401  # Django's user
     return _cpu_us(lambda: user.check_password("a good long password"), 5) / 1000
 
 
-def _audit(user: Any) -> dict[str, float]:  # noqa: ANN401  # Django's user
+def _audit() -> dict[str, float]:
     from auditlog.registry import auditlog
     from django.contrib.auth.models import Group
 
@@ -234,7 +234,7 @@ def main() -> None:
         **_tokens(user),
         "login_ms": _login_ms(user),
         "axes_verifications": _verifications("person"),
-        **_audit(user),
+        **_audit(),
     }
     print(json.dumps(figures))
 
