@@ -10,6 +10,8 @@ from accounts.roles import ROLES
 from core.actors import ANONYMOUS, Actor, ActorKind
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.http import HttpRequest
     from rest_framework.request import Request
 
@@ -40,6 +42,38 @@ class DashboardPrincipal:
         return self.pk
 
 
+@dataclass(frozen=True, slots=True)
+class APIKeyPrincipal:
+    """A program with an API key: it may do what its scopes and its owner's rights both allow."""
+
+    key_id: str
+    label: str
+    owner_id: UUID
+    granted: frozenset[str]
+    """Permissions that the scopes name."""
+    rights: frozenset[str]
+    """Permissions of the owner, as they are now."""
+    owner_is_superuser: bool = False
+
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+    is_active: ClassVar[bool] = True
+    is_staff: ClassVar[bool] = False
+
+    @property
+    def pk(self) -> str:
+        """Return what names the key in limits and logs."""
+        return f"apikey/{self.key_id}"
+
+    def has_perm(self, permission: str, _obj: object = None) -> bool:
+        """Tell whether both the scopes and the owner's rights hold the permission."""
+        return permission in self.granted and (self.owner_is_superuser or permission in self.rights)
+
+    def get_username(self) -> str:
+        """Return the name for logs."""
+        return self.pk
+
+
 def actor_of(request: HttpRequest | Request) -> Actor:
     """Return the actor of an authenticated request, or ANONYMOUS."""
     principal: object = request.user
@@ -47,6 +81,8 @@ def actor_of(request: HttpRequest | Request) -> Actor:
         return actor_for(principal)
     if isinstance(principal, DashboardPrincipal):
         return actor_for_key(principal)
+    if isinstance(principal, APIKeyPrincipal):
+        return actor_for_api_key(principal)
     return ANONYMOUS
 
 
@@ -58,3 +94,10 @@ def actor_for(user: User) -> Actor:
 def actor_for_key(principal: DashboardPrincipal) -> Actor:
     """Return the actor that stands for a dashboard key."""
     return Actor(ActorKind.DASHBOARD_KEY, principal.fingerprint, principal.pk)
+
+
+def actor_for_api_key(principal: APIKeyPrincipal) -> Actor:
+    """Return the actor that stands for an API key; its owner answers for it."""
+    return Actor(
+        ActorKind.API_KEY, principal.key_id, f"{principal.label} (API key)", principal.owner_id
+    )
