@@ -14,7 +14,7 @@ from rest_framework.authentication import SessionAuthentication
 
 from accounts.authentication.credentials import CHALLENGE
 from accounts.models import User
-from accounts.selectors import Bearer, password_mark, roles_and_rights
+from accounts.selectors.bearers import Bearer, password_mark, roles_and_rights
 from core import tracing
 from core.errors import DomainError
 

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.actors import DashboardPrincipal, actor_for_key
 from accounts.roles import ROLES
-from accounts.selectors import Bearer
+from accounts.selectors.bearers import Bearer
 from audit.services.records import record
 from core import crypto, tracing, volatile
 

@@ -24,7 +24,7 @@ from notifications.services.livehub import SPREAD_MS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from accounts.selectors import Bearer
+    from accounts.selectors.bearers import Bearer
     from notifications.selectors import Position
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from accounts.selectors import still_granted
+from accounts.selectors.bearers import still_granted
 from core.loops import with_fresh_connection
 from notifications import selectors
 from notifications.engine import frames
@@ -29,7 +29,7 @@ from notifications.services.slots import Slots
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    from accounts.selectors import Bearer
+    from accounts.selectors.bearers import Bearer
     from notifications.engine.frames import Entry
     from notifications.engine.sockets import Outlet, Socket
 
