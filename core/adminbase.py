@@ -16,7 +16,7 @@ from django.urls import path, reverse
 from django.utils.text import capfirst
 from django.views.decorators.http import require_GET
 
-from core.errors import DomainError
+from core.errors import DomainError, StepUpRequiredError
 from core.listexport import FORMS, export
 
 if TYPE_CHECKING:
@@ -227,6 +227,8 @@ class SettingsAdmin(ConsoleAdmin[M]):
         # The service's transaction has rolled back by now; the person gets its message.
         try:
             return view()
+        except StepUpRequiredError:
+            raise  # a middleware leads to the page that asks once more who it is
         except DomainError as error:
             self.message_user(request, _told(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())

@@ -11,10 +11,21 @@ class DomainError(Exception):
     status: ClassVar[int] = 400
     title: ClassVar[str] = "The request breaks a rule."
 
-    def __init__(self, message: str, *, errors: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        errors: Mapping[str, Sequence[str]] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.errors = {field: list(texts) for field, texts in (errors or {}).items()}
+        self.retry_after = retry_after
+
+    def members(self) -> Mapping[str, object]:
+        """Return what the answer of the API tells beside the text."""
+        return {}
 
 
 class InvalidInputError(DomainError):
@@ -62,3 +73,35 @@ class UnavailableError(DomainError):
     code = "unavailable"
     status = 503
     title = "Unavailable for now."
+
+
+class TooManyError(DomainError):
+    """Tried too often; `retry_after` says in how many seconds to try again."""
+
+    code = "locked"
+    status = 429
+    title = "Too many attempts."
+
+
+class BusyError(DomainError):
+    """Others are served first; trying again in a moment helps."""
+
+    code = "busy"
+    status = 503
+    title = "Busy for a moment."
+
+
+class NotSignedInError(DomainError):
+    """Who it is was not proven; the same text whatever was wrong."""
+
+    code = "not-authenticated"
+    status = 401
+    title = "Unauthorized"
+
+
+class StepUpRequiredError(DomainError):
+    """A dangerous act: the person must prove once more who they are."""
+
+    code = "step-up-required"
+    status = 403
+    title = "Confirm that it is you."

@@ -25,6 +25,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 KEYRING_AWAY: Final = "The platform's keyring cannot be read; the log says why."
 NOT_AUTHENTICATED: Final = "Sign in or send a valid key."
 
+_CHALLENGE: Final = 'Bearer realm="opsplatform"'
+
 Errors = dict[str, list[str]]
 
 
@@ -55,7 +57,11 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
             code=error.code,
             title=error.title,
             errors=error.errors,
-        )
+        ) | dict(error.members())
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = _CHALLENGE
     elif isinstance(error, Http404):
         body = problem(404, detail="There is no such thing.", code="not-found")
     elif isinstance(error, PermissionDenied | exceptions.PermissionDenied):
@@ -63,7 +69,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
     elif isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         # One constant text: which part was wrong is nobody's business.
         body = problem(401, detail=NOT_AUTHENTICATED, code="not-authenticated")
-        headers["WWW-Authenticate"] = 'Bearer realm="opsplatform"'
+        headers["WWW-Authenticate"] = _CHALLENGE
     elif isinstance(error, exceptions.ValidationError):
         body = problem(
             400,

@@ -106,6 +106,13 @@ from opsplatform.settings.security import (
     SESSION_ENGINE,
     SILENCED_SYSTEM_CHECKS,
 )
+from opsplatform.settings.signin import (
+    OPS_ARGON2_LANES,
+    OPS_ARGON2_MEMORY_KIB,
+    OPS_ARGON2_PASSES,
+    OPS_BREACHED_PASSWORDS,
+    OPS_LOCKOUT_ADDRESS_FAILURES,
+)
 from opsplatform.settings.web import (
     ALLOWED_HOSTS,
     BASE_URL,

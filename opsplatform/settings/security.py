@@ -75,6 +75,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
     {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": "accounts.validators.LongestPasswordValidator"},
+    {"NAME": "accounts.validators.OwnWordsValidator"},
+    {"NAME": "accounts.validators.BreachedPasswordValidator"},
 ]
 
 # The __Host- prefix asks for Secure, which a browser honours only over TLS.
