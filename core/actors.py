@@ -20,6 +20,7 @@ class ActorKind(StrEnum):
     SCHEDULE = "schedule"
     SYSTEM = "system"
     ANONYMOUS = "anonymous"
+    DATABASE = "database"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Context:
     address: str = ""
     user_agent: str = ""
     user: str = ""
+    session: str = ""
 
 
 class Fields(TypedDict, total=False):
@@ -39,6 +40,7 @@ class Fields(TypedDict, total=False):
     address: str
     user_agent: str
     user: str
+    session: str
 
 
 _current: ContextVar[Context] = ContextVar("trace_context")

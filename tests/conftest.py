@@ -35,8 +35,13 @@ def _fresh_limits() -> None:
 def make_user(db: None) -> Callable[..., User]:
     """Return a function that makes a person with permissions or roles: `make_user("app.perm")`."""
     from accounts.models import User
+    from audit.services.acts import unwatched
 
     def make(*permissions: str, role: str | None = None, **fields: Any) -> User:
+        with unwatched("set-up of a test"):
+            return _made(*permissions, role=role, **fields)
+
+    def _made(*permissions: str, role: str | None, **fields: Any) -> User:
         number = User.objects.count() + 1
         fields.setdefault("username", f"person{number}")
         user = User.objects.create_user(password="a good long password", **fields)

@@ -1,0 +1,148 @@
+"""Which tables are watched: a change past the audited services leaves a record of its own.
+
+Only columns that decide who may do what, or what the platform does, are listed. Rows of columns
+that the platform keeps itself, such as times of last use, may change freely.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What of a table matters; without columns every update does."""
+
+    label: str
+    columns: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ("insert", "update", "delete")
+    key: str = "id"
+
+
+WATCHED: Final[dict[str, Watch]] = {
+    "accounts_user": Watch(
+        "accounts.User",
+        (
+            "password",
+            "is_superuser",
+            "username",
+            "email",
+            "is_active",
+            "is_staff",
+            "must_change_password",
+            "disabled_at",
+            "epoch",
+        ),
+    ),
+    "accounts_user_groups": Watch("accounts.User.groups"),
+    "accounts_user_user_permissions": Watch("accounts.User.permissions"),
+    "auth_group": Watch("auth.Group"),
+    "auth_group_permissions": Watch("auth.Group.permissions"),
+    "accounts_rolepolicy": Watch("accounts.RolePolicy"),
+    "accounts_apikey": Watch(
+        "accounts.APIKey",
+        (
+            "key_id",
+            "digest",
+            "owner_id",
+            "scopes",
+            "networks",
+            "expires_at",
+            "revoke_unused",
+            "revoked_at",
+        ),
+    ),
+    "accounts_denieddashkey": Watch("accounts.DeniedDashKey", key="fingerprint"),
+    # Expired sessions are cleared away by a job; a forged or a revived one is what matters.
+    "accounts_usersession": Watch(
+        "accounts.UserSession",
+        ("user_id", "expires_at", "mfa_at", "reauth_at", "revoked_at"),
+        ("insert", "update"),
+    ),
+    "accounts_signingkey": Watch(
+        "accounts.SigningKey", ("state", "public_jwk", "private_pem"), key="kid"
+    ),
+    "accounts_totpdevice": Watch("accounts.TOTPDevice", ("user_id", "sealed_seed", "confirmed_at")),
+    "accounts_passkey": Watch("accounts.Passkey", ("user_id", "credential_id", "credential")),
+    "accounts_recoverycode": Watch("accounts.RecoveryCode", ("user_id", "digest", "used_at")),
+    "accounts_installation": Watch(
+        "accounts.Installation", ("keyring_id", "first_admin_at", "generation", "console_networks")
+    ),
+    "accounts_accessreview": Watch("accounts.AccessReview", ("quarter", "closed_at")),
+    "accounts_accessreviewitem": Watch(
+        "accounts.AccessReviewItem", ("subject", "decision", "decided_by")
+    ),
+    "notifications_channel": Watch(
+        "notifications.Channel", ("kind", "name", "target", "config", "enabled")
+    ),
+    "reliability_service": Watch(
+        "reliability.Service", ("name", "owner", "tier", "environment", "url")
+    ),
+    "reliability_check": Watch(
+        "reliability.Check",
+        (
+            "service_id",
+            "kind",
+            "name",
+            "url",
+            "method",
+            "headers",
+            "interval_seconds",
+            "timeout_seconds",
+            "strikes_down",
+            "strikes_up",
+            "accept",
+            "body_contains",
+            "follow_redirects",
+            "tls_verify",
+            "enabled",
+        ),
+    ),
+    "django_celery_beat_periodictask": Watch(
+        "django_celery_beat.PeriodicTask",
+        (
+            "name",
+            "task",
+            "interval_id",
+            "crontab_id",
+            "solar_id",
+            "clocked_id",
+            "args",
+            "kwargs",
+            "enabled",
+        ),
+    ),
+    "django_celery_beat_crontabschedule": Watch(
+        "django_celery_beat.CrontabSchedule", operations=("update",)
+    ),
+    "django_celery_beat_intervalschedule": Watch(
+        "django_celery_beat.IntervalSchedule", operations=("update",)
+    ),
+}
+
+_WRITE: Final = re.compile(
+    r"(INSERT\b.*?\bINTO|REPLACE\s+INTO|UPDATE|DELETE\s+FROM)\s+\"?(\w+)", re.IGNORECASE | re.DOTALL
+)
+_VERBS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "REPLAC"})
+
+
+def written_table(sql: str) -> str:
+    """Return the watched table that a statement changes where it matters, or nothing."""
+    if sql[:6].upper() not in _VERBS:
+        return ""
+    found = _WRITE.match(sql)
+    watch = WATCHED.get(found[2]) if found is not None else None
+    if found is None or watch is None:
+        return ""
+    operation = found[1][:6].upper()
+    if operation == "UPDATE":
+        told = "update" in watch.operations
+        return found[2] if told and _names_one(sql, watch.columns) else ""
+    verb = "delete" if operation == "DELETE" else "insert"
+    return found[2] if verb in watch.operations else ""
+
+
+def _names_one(sql: str, columns: tuple[str, ...]) -> bool:
+    return not columns or any(column in sql for column in columns)
