@@ -15,11 +15,14 @@ class LoginChallenge(models.Model):
     class Kind(models.TextChoices):
         MFA = "mfa", "Second step of signing in"
         REAUTH = "reauth", "Proving it again before a dangerous act"
-        ENROL = "enrol", "Adding a passkey"
+        ENROL = "enrol", "Adding a second factor"
+        PASSKEY = "passkey", "Signing in by passkey alone"
 
     digest = models.CharField(max_length=64, primary_key=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    kind = models.CharField(max_length=6, choices=Kind)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    kind = models.CharField(max_length=7, choices=Kind)
     session = models.UUIDField(null=True)
     state = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)

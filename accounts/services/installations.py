@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Installation
+from accounts.services.lockout import PEPPER
 from audit.services.records import record
 from core import crypto
 from core.errors import NotConfiguredError
@@ -30,6 +31,7 @@ def claim(*, actor: Actor, adopt: bool = False) -> None:
     """
     # Made now and not at first use: a copy of the ring taken today then opens what is sealed later.
     settings.KEYRING.ensure(FIELD_KEY)
+    settings.KEYRING.ensure(PEPPER)
     keyring_id = crypto.key_id(settings.KEYRING.ensure(_NAME))
     installation, _ = Installation.objects.get_or_create(pk=1)
     if installation.keyring_id == keyring_id:
