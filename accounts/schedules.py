@@ -12,4 +12,18 @@ PERIODIC_JOBS: Final = (
         expires_seconds=3600,
         why="Deletes expired console sessions.",
     ),
+    PeriodicJob(
+        name="API keys",
+        task="accounts.tend_api_keys",
+        cron="20 * * * *",
+        expires_seconds=3000,
+        why="Warns of API keys that end within 14, 3 and 1 days, and revokes unused ones.",
+    ),
+    PeriodicJob(
+        name="Access reviews",
+        task="accounts.tend_access_reviews",
+        cron="0 6 * * *",
+        expires_seconds=36_000,
+        why="Opens the review of each quarter, and reminds of reviews that are due.",
+    ),
 )

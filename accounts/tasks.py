@@ -2,10 +2,27 @@
 
 from celery import shared_task
 
-from accounts.services import sessions
+from accounts.services import access_reviews, api_keys, sessions
+from core.actors import Actor
 
 
 @shared_task(name="accounts.clear_sessions")
 def clear_sessions() -> None:
     """Delete expired console sessions."""
     sessions.clear_expired()
+
+
+@shared_task(name="accounts.tend_api_keys")
+def tend_api_keys() -> None:
+    """Warn of API keys that are about to end, and revoke unused ones."""
+    actor = Actor.schedule("API keys")
+    api_keys.warn_expiring(actor=actor)
+    api_keys.revoke_unused(actor=actor)
+
+
+@shared_task(name="accounts.tend_access_reviews")
+def tend_access_reviews() -> None:
+    """Open the review of this quarter, or remind of those that are open."""
+    actor = Actor.schedule("Access reviews")
+    if access_reviews.open_for_now(actor=actor) is None:
+        access_reviews.remind()

@@ -74,6 +74,15 @@ class Keyring:
         found = [v for v in self._versions(name) if v["state"] in _VALID_STATES]
         return [v["value"] for v in sorted(found, key=lambda v: _VALID_STATES.index(v["state"]))]
 
+    def versions(self, name: str) -> list[Version]:
+        """Return every version there is, none for a secret that was never made."""
+        try:
+            return self._versions(name)
+        except KeyringError:
+            if self._path(name).exists():
+                raise
+            return []
+
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             message = f"{name!r} is no name of a secret."

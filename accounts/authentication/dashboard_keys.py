@@ -1,4 +1,4 @@
-"""Dashboard keys: static, from ROLES_JSON, each with a role (SPEC A7)."""
+"""Dashboard keys: static, from ROLES_JSON and the keyring, each with a role (SPEC A7)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from django.db import transaction
 
 from accounts.actors import DashboardPrincipal, actor_for_key
 from accounts.roles import ROLES
+from accounts.selectors import access, dashboard_keys
 from accounts.selectors.bearers import Bearer
 from audit.services.records import record
 from core import crypto, tracing, volatile
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from accounts.selectors.dashboard_keys import DashboardKey
 
 _AUDIT_SECONDS: Final = 60
 _LONGEST_KEY: Final = 512
@@ -26,14 +29,20 @@ def find_dashboard_key(given: str) -> DashboardPrincipal | None:
     if not given or len(given) > _LONGEST_KEY:
         return None
     digest = crypto.keyed_digest(settings.DASHBOARD_PEPPER, given)
-    found: str | None = None
-    for known, role in settings.DASHBOARD_KEYS:
-        # No early exit: all entries are compared, each in constant time.
-        if hmac.compare_digest(known, digest):
-            found = role
-    if found is None or found not in ROLES:
+    found: DashboardKey | None = None
+    for key in dashboard_keys.known():
+        # No early exit: all entries are compared, each in constant time. What stands in both
+        # sources has the role of ROLES_JSON, which comes first.
+        if hmac.compare_digest(key.digest, digest) and found is None:
+            found = key
+    if found is None or found.role not in ROLES:
         return None
-    return DashboardPrincipal(fingerprint=digest.hex()[:8], role=found)
+    access.fresh()
+    if dashboard_keys.is_denied(found.fingerprint):
+        return None
+    return DashboardPrincipal(
+        fingerprint=found.fingerprint[: dashboard_keys.SHOWN], role=found.role
+    )
 
 
 def bearer_of_key(

@@ -9,6 +9,25 @@ from django.db import models
 from django.utils import timezone
 
 
+class APIKeyQuerySet(models.QuerySet["APIKey"]):
+    """Keys by what people ask of them."""
+
+    def valid(self) -> APIKeyQuerySet:
+        """Return the keys that work."""
+        return self.filter(revoked_at=None, expires_at__gt=timezone.now())
+
+    def ended(self) -> APIKeyQuerySet:
+        """Return the keys that were revoked or have expired."""
+        return self.exclude(revoked_at=None, expires_at__gt=timezone.now())
+
+    def described(self, *, owner: str = "", state: str = "") -> APIKeyQuerySet:
+        """Narrow by the owner's name, and to keys that work or have ended."""
+        found = self.filter(owner__username=owner.casefold()) if owner else self.all()
+        if state == "valid":
+            return found.valid()
+        return found.ended() if state == "ended" else found
+
+
 class APIKey(models.Model):
     """A key that a program sends; shown once, kept as a keyed digest."""
 
@@ -42,6 +61,8 @@ class APIKey(models.Model):
     revoked_at = models.DateTimeField(null=True, editable=False)
     revoked_by = models.CharField(max_length=200, blank=True, editable=False)
     revoked_reason = models.CharField(max_length=200, blank=True, editable=False)
+
+    objects = APIKeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API key"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Installation, User
 from accounts.services.users import create_user, reset_password
+from audit.services.acts import audited
 
 if TYPE_CHECKING:
     from core.actors import Actor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME: Final = "admin"
 
 
-@transaction.atomic
+@audited
 def create_first_admin(*, actor: Actor) -> tuple[User, str] | None:
     """Create the first admin, or give one who never signed in another password.
 

@@ -12,9 +12,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.engine.networks import allows
+from accounts.models import AccessChange, RolePolicy, User
 from accounts.roles import SIGNS_IN_TO_CONSOLE
+from accounts.services import revocation
+from audit.services.acts import audited
 from audit.services.records import changes, record
+from core import tracing
 from core.errors import InvalidInputError, InvalidTransitionError
 
 if TYPE_CHECKING:
@@ -33,7 +37,7 @@ def one_time_password() -> str:
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(5))
 
 
-@transaction.atomic
+@audited
 def create_user(
     *, actor: Actor, username: str, email: str = "", roles: Iterable[str] = ()
 ) -> tuple[User, str]:
@@ -53,7 +57,7 @@ def create_user(
     return user, password
 
 
-@transaction.atomic
+@audited
 def update_user(
     *, actor: Actor, user_id: UUID, email: str, roles: Iterable[str], is_active: bool
 ) -> User:
@@ -66,19 +70,101 @@ def update_user(
     Group.objects.select_for_update().get(name="admin")
     user = User.objects.select_for_update().get(pk=user_id)
     before = _shown(user)
+    if user.is_active and not is_active:
+        user.disabled_at = timezone.now()
+    elif is_active:
+        user.disabled_at = None
     user.email = email
     user.is_active = is_active
     _refuse_invalid(user)
-    user.save(update_fields=["email", "is_active"])
+    user.save(update_fields=["email", "is_active", "disabled_at"])
     _set_roles(user, names)
     _keep_one_admin(before, user)
+    if actor.user_id == user.pk:
+        _keep_author_in(names)
     old, new = changes(before, _shown(user))
     if new:
+        record(actor=actor, action="user.updated", target=user, before=old, after=new)
+        _tell(actor, user, old, new)
+    return user
+
+
+@audited
+def disable_user(*, actor: Actor, user_id: UUID, reason: str = "") -> User:
+    """Keep a person from signing in and end what they are signed in to; an admin must remain."""
+    return _switch(actor=actor, user_id=user_id, is_active=False, reason=reason)
+
+
+@audited
+def enable_user(*, actor: Actor, user_id: UUID, reason: str = "") -> User:
+    """Let a person sign in again."""
+    return _switch(actor=actor, user_id=user_id, is_active=True, reason=reason)
+
+
+@audited
+def change_own_email(*, actor: Actor, user_id: UUID, email: str) -> User:
+    """Set the address that a person gives for themselves."""
+    user = User.objects.select_for_update().get(pk=user_id)
+    old, new = changes({"email": user.email}, {"email": email})
+    if new:
+        user.email = email
+        _refuse_invalid(user)
+        user.save(update_fields=["email"])
         record(actor=actor, action="user.updated", target=user, before=old, after=new)
     return user
 
 
-@transaction.atomic
+def _switch(*, actor: Actor, user_id: UUID, is_active: bool, reason: str) -> User:
+    Group.objects.select_for_update().get(name="admin")
+    user = User.objects.select_for_update().get(pk=user_id)
+    if user.is_active == is_active:
+        message = f"{user.username} is {'active' if is_active else 'disabled'} already."
+        raise InvalidTransitionError(message)
+    before = _shown(user)
+    user.is_active = is_active
+    user.disabled_at = None if is_active else timezone.now()
+    user.save(update_fields=["is_active", "disabled_at"])
+    _keep_one_admin(before, user)
+    record(
+        actor=actor,
+        action="user.enabled" if is_active else "user.disabled",
+        target=user,
+        reason=reason,
+    )
+    _tell(actor, user, {"is_active": not is_active}, {"is_active": is_active})
+    return user
+
+
+def _tell(actor: Actor, user: User, old: Mapping[str, object], new: Mapping[str, object]) -> None:
+    """End what a person is signed in to when they lose something; otherwise tell their rights."""
+    was, now = old.get("roles"), new.get("roles")
+    lost = isinstance(was, list) and isinstance(now, list) and bool(set(was) - set(now))
+    if new.get("is_active") is False:
+        revocation.end_all(actor=actor, user_id=user.pk, reason="The person was disabled.")
+    elif lost:
+        revocation.end_all(actor=actor, user_id=user.pk, reason="The person lost a role.")
+    if set(new) & {"roles", "is_active"}:
+        revocation.tell(
+            kind=AccessChange.Kind.RIGHTS,
+            value=str(user.pk),
+            actor=actor,
+            reason="The person's roles changed.",
+        )
+
+
+def _keep_author_in(names: Sequence[str]) -> None:
+    """Refuse a role whose networks would shut out the person who gives it to themselves."""
+    address = tracing.current().address
+    for policy in RolePolicy.objects.filter(group__name__in=names).select_related("group"):
+        if address and not allows(tuple(policy.networks), address):
+            message = (
+                f"The networks of the role {policy.group.name} leave out {address}, the address "
+                "you come from: you would shut yourself out."
+            )
+            raise InvalidInputError(message, errors={"roles": [message]})
+
+
+@audited
 def change_own_password(*, actor: Actor, user: User, password: str) -> None:
     """Set the password that a person chose; raises InvalidInputError for a weak one."""
     if user.check_password(password):
@@ -104,13 +190,14 @@ def change_own_password(*, actor: Actor, user: User, password: str) -> None:
     record(actor=actor, action="password.changed", target=user)
 
 
-@transaction.atomic
+@audited
 def reset_password(*, actor: Actor, user_id: UUID) -> str:
     """Replace a person's password by a one-time one; return it for showing once."""
     user = User.objects.select_for_update().get(pk=user_id)
     password = _give_one_time_password(user)
     user.save(update_fields=["password", "must_change_password", "password_expires_at"])
     record(actor=actor, action="password.reset", target=user)
+    revocation.end_all(actor=actor, user_id=user.pk, reason="A one-time password was given.")
     return password
 
 

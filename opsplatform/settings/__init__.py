@@ -73,8 +73,10 @@ from opsplatform.settings.paths import BASE_DIR, KEYRING, OPS_DATA_DIR, STATIC_R
 from opsplatform.settings.reliability import UPTIME_INTERVAL_SEC, UPTIME_STRIKES
 from opsplatform.settings.rest import REST_FRAMEWORK, SPECTACULAR_SETTINGS
 from opsplatform.settings.security import (
+    API_KEY_USE_SECONDS,
     AUTH_PASSWORD_VALIDATORS,
     AUTH_USER_MODEL,
+    AUTHENTICATION_BACKENDS,
     CSRF_COOKIE_HTTPONLY,
     CSRF_COOKIE_NAME,
     CSRF_COOKIE_SAMESITE,
@@ -85,11 +87,15 @@ from opsplatform.settings.security import (
     DATA_UPLOAD_MAX_MEMORY_SIZE,
     DATA_UPLOAD_MAX_NUMBER_FIELDS,
     DEBUG,
+    FEED_POLLS,
     LOGIN_URL,
     MESSAGE_STORAGE,
+    OPS_AUTH_STALE_READS,
+    OPS_DASHBOARD_KEY_ROLE,
     OPS_DEBUG,
     OPS_ENVIRONMENT,
     OPS_OUTGOING_ALLOW,
+    OPS_SESSION_HOURS,
     PASSWORD_HASHERS,
     SECRET_KEY,
     SECURE_HSTS_INCLUDE_SUBDOMAINS,

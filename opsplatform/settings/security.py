@@ -22,6 +22,18 @@ _given_secret_key = ENV.text(
     secret=True,
     about="Signs sessions and links. Default: generated into the keyring.",
 )
+OPS_SESSION_HOURS = ENV.integer(
+    "OPS_SESSION_HOURS",
+    default=24,
+    minimum=1,
+    maximum=8760,
+    about="A sign-in by API ends after so many hours, however often it is refreshed.",
+)
+OPS_AUTH_STALE_READS = ENV.boolean(
+    "OPS_AUTH_STALE_READS",
+    default=False,
+    about="While nobody can find out what was revoked, let requests pass that only read.",
+)
 OPS_OUTGOING_ALLOW = ENV.targets(
     "OPS_OUTGOING_ALLOW",
     about="Targets that checks and webhooks may reach although they are not public, "
@@ -62,6 +74,14 @@ except KeyringError as error:
     ENV.problem("OPS_DATA_DIR", f"cannot hold the keyring: {str(error).rstrip('.')}")
 
 DASHBOARD_KEYS = _dashboard_keys()
+OPS_DASHBOARD_KEY_ROLE = ENV.choice(
+    "OPS_DASHBOARD_KEY_ROLE",
+    choices=("admin", "operator", "manager", "engineer", "analyst", "auditor", "user"),
+    default="analyst",
+    about="Role of a dashboard key that rotation makes and that replaces none of ROLES_JSON.",
+)
+API_KEY_USE_SECONDS = 60.0
+"""How often it is written when API keys were last used."""
 DEBUG = OPS_DEBUG
 
 AUTH_USER_MODEL = "accounts.User"
@@ -87,7 +107,10 @@ SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 8 * 3600
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "accounts.authentication.sessionstore"
+AUTHENTICATION_BACKENDS = ["accounts.authentication.backend.SnapshotBackend"]
+# A thread of each process follows what was revoked; without it, requests look for themselves.
+FEED_POLLS = True
 CSRF_FAILURE_VIEW = "opsplatform.errors.csrf_failure"
 # In a cookie, not in the session: a stranger who opens the sign-in page must not make a row.
 CSRF_COOKIE_NAME = f"{_PREFIX}ops_csrf"

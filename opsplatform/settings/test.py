@@ -24,3 +24,8 @@ DATABASES = {"default": _database}
 # Limits are tested on their own; other tests must not run into them.
 OPS_RATE_LIMIT = 1_000_000
 OPS_LOGIN_RATE_LIMIT = 1_000_000
+
+# A thread would outlive its test; tests of the thread start processes of their own.
+FEED_POLLS = False
+# A timer's thread would write into the database of another test.
+API_KEY_USE_SECONDS = 86_400.0

@@ -1,0 +1,156 @@
+"""API keys: who holds one, without a query while it is remembered (SPEC A6)."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+
+from accounts.actors import APIKeyPrincipal
+from accounts.engine import key_format
+from accounts.engine.networks import allows
+from accounts.models import APIKey
+from accounts.selectors import access, api_keys
+from accounts.services import api_keys as services
+from accounts.services.networks import refused
+from audit.services.records import record_refusal
+from core import crypto
+from core.actors import SYSTEM, Actor, ActorKind
+
+if TYPE_CHECKING:
+    from accounts.engine.snapshots import Snapshot
+    from accounts.selectors.api_keys import KnownKey
+
+
+def principal_of(raw: str, address: str, *, reading: bool = False) -> APIKeyPrincipal | None:
+    """Return who holds the key, or None for whatever is no valid key of an active person.
+
+    `reading` lets a request that changes nothing pass on what this process knows while it cannot
+    learn more. Raises AddressRefusedError for a valid key from a network that it may not be used
+    from.
+    """
+    # A mistyped or invented key does not cost a look-up.
+    key_id = key_format.key_id_of(raw)
+    if key_id is None:
+        return None
+    access.fresh(reading=reading)
+    known = api_keys.find(key_id)
+    if known is None or not _is_right(known, raw):
+        return None
+    principal = _principal(known)
+    if principal is not None:
+        _refuse_foreign(known, principal, address)
+        uses.note(key_id, address)
+    return principal
+
+
+def standing_principal(key_id: str) -> APIKeyPrincipal | None:
+    """Return the holder of a key that was verified before, as it stands now; None once it ended.
+
+    For connections that stay open. The address was judged when they began.
+    """
+    known = api_keys.find(key_id)
+    return _principal(known) if known is not None else None
+
+
+def _is_right(known: KnownKey, raw: str) -> bool:
+    peppers = settings.KEYRING.all_valid(services.PEPPER)
+    for pepper in peppers:
+        if crypto.key_id(pepper) == known.pepper_id:
+            right = hmac.compare_digest(crypto.keyed_digest(pepper, raw), known.digest)
+            if right and pepper != peppers[0]:
+                # The pepper was rotated, and only now the key can be seen again.
+                row = APIKey.objects.get(key_id=known.key_id)
+                services.reseal(actor=SYSTEM, key=row, raw=raw)
+            return right
+    return False
+
+
+def _principal(known: KnownKey) -> APIKeyPrincipal | None:
+    if known.revoked or known.expires_at <= time.time():
+        return None
+    owner = access.snapshot(known.owner_id)
+    if owner is None or not owner.is_active:
+        return None
+    return APIKeyPrincipal(
+        key_id=known.key_id,
+        label=known.label,
+        owner_id=known.owner_id,
+        granted=known.granted,
+        rights=owner.permissions,
+        owner_is_superuser=owner.is_superuser,
+    )
+
+
+def _refuse_foreign(known: KnownKey, principal: APIKeyPrincipal, address: str) -> None:
+    """Judge the address by the key's own list, or else by those of its owner's roles."""
+    if known.networks:
+        allowed = allows(known.networks, address)
+    else:
+        allowed = all(allows(networks, address) for networks in _networks_of(known))
+    if not allowed:
+        record_refusal(
+            actor=Actor(ActorKind.API_KEY, known.key_id, f"{known.label} (API key)"),
+            action="address.refused",
+            reason="The API key may not be used from this network.",
+            key=principal.key_id,
+        )
+        raise refused(address)
+
+
+def _networks_of(known: KnownKey) -> tuple[tuple[str, ...], ...]:
+    owner: Snapshot | None = access.snapshot(known.owner_id)
+    return owner.networks if owner is not None else ()
+
+
+class Uses:
+    """When keys were last used, written together; a crash loses at most a minute of it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._noted: dict[str, tuple[float, str]] = {}
+        self._timer: threading.Timer | None = None
+
+    def note(self, key_id: str, address: str) -> None:
+        """Remember a use; the first one after a writing sets the clock for the next."""
+        self._noted[key_id] = (time.time(), address)
+        if self._timer is None:
+            self._begin()
+
+    def write(self) -> None:
+        """Write what was noted since the last time."""
+        with self._lock:
+            noted, self._noted = self._noted, {}
+            self._timer = None
+        if noted:
+            services.write_uses(noted)
+
+    def forget(self) -> None:
+        """Begin anew in a process that was forked: the timer did not come along."""
+        self._lock = threading.Lock()
+        self._noted, self._timer = {}, None
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._timer is None:
+                self._timer = threading.Timer(settings.API_KEY_USE_SECONDS, self._write_apart)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _write_apart(self) -> None:
+        # A failure loses only when keys were last used; the next minute writes again.
+        try:
+            self.write()
+        except DatabaseError:
+            return
+        finally:
+            close_old_connections()
+
+
+uses: Final = Uses()
+os.register_at_fork(after_in_child=uses.forget)

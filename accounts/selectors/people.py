@@ -1,0 +1,76 @@
+"""How people stand: their roles, what guards their accounts, where they are signed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from accounts.models import APIKey, Passkey, RecoveryCode, TOTPDevice, UserSession
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from accounts.models import User
+    from accounts.models.api_keys import APIKeyQuerySet
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What guards one account."""
+
+    apps: int
+    passkeys: int
+    codes_left: int
+    factor_required: bool
+    sessions: int
+    keys: int
+
+    @property
+    def has_factor(self) -> bool:
+        """Whether the account has a second factor."""
+        return bool(self.apps or self.passkeys)
+
+    @property
+    def factors_text(self) -> str:
+        """Return the factors in words."""
+        parts = []
+        if self.apps:
+            parts.append("authenticator app")
+        if self.passkeys:
+            parts.append("1 passkey" if self.passkeys == 1 else f"{self.passkeys} passkeys")
+        if not parts:
+            return "None."
+        codes = "1 recovery code" if self.codes_left == 1 else f"{self.codes_left} recovery codes"
+        text = ", ".join([*parts, f"{codes} left"])
+        return text[0].upper() + text[1:] + "."
+
+
+def roles_of(user: User) -> list[str]:
+    """Return the names of a person's roles, in order."""
+    return list(user.groups.order_by("name").values_list("name", flat=True))
+
+
+def standing_of(user: User) -> Standing:
+    """Return what guards one account; six queries."""
+    return Standing(
+        apps=TOTPDevice.objects.filter(user=user).exclude(confirmed_at=None).count(),
+        passkeys=Passkey.objects.filter(user=user).count(),
+        codes_left=RecoveryCode.objects.filter(user=user, used_at=None).count(),
+        factor_required=user.groups.filter(policy__mfa_required=True).exists(),
+        sessions=sessions_of(user).count(),
+        keys=keys_of(user).valid().count(),
+    )
+
+
+def sessions_of(user: User) -> QuerySet[UserSession]:
+    """Return the sign-ins of one person that hold, the last used one first."""
+    return UserSession.objects.filter(
+        user=user, revoked_at=None, expires_at__gt=timezone.now()
+    ).order_by("-last_seen_at")
+
+
+def keys_of(user: User) -> APIKeyQuerySet:
+    """Return the API keys of one person; nobody else's."""
+    return APIKey.objects.filter(owner=user)
