@@ -10,10 +10,13 @@ from accounts.roles import ROLES
 from core.actors import ANONYMOUS, Actor, ActorKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
     from django.http import HttpRequest
     from rest_framework.request import Request
+
+    from accounts.engine.snapshots import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +77,80 @@ class APIKeyPrincipal:
         return self.pk
 
 
+@dataclass(frozen=True, slots=True)
+class PersonPrincipal:
+    """A person who came with an access token; what they may do is as it is now."""
+
+    snapshot: Snapshot
+    sid: str
+    jti: str
+    kid: str
+    epoch: str
+    methods: tuple[str, ...]
+
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+    is_active: ClassVar[bool] = True
+
+    @property
+    def user_id(self) -> UUID:
+        """Return whose token it is."""
+        return self.snapshot.user_id
+
+    @property
+    def pk(self) -> UUID:
+        """Return what names the person in limits, as it does for the console."""
+        return self.snapshot.user_id
+
+    @property
+    def is_staff(self) -> bool:
+        """Tell whether the person may use the console."""
+        return self.snapshot.is_staff
+
+    @property
+    def is_superuser(self) -> bool:
+        """Tell whether the person may do everything."""
+        return self.snapshot.is_superuser
+
+    def has_perm(self, permission: str, _obj: object = None) -> bool:
+        """Tell whether the person has the permission now."""
+        return self.snapshot.may(permission)
+
+    def has_perms(self, permissions: Iterable[str]) -> bool:
+        """Tell whether the person has all of them now."""
+        return all(map(self.snapshot.may, permissions))
+
+    def get_username(self) -> str:
+        """Return the person's name."""
+        return self.snapshot.username
+
+
 def actor_of(request: HttpRequest | Request) -> Actor:
     """Return the actor of an authenticated request, or ANONYMOUS."""
     principal: object = request.user
     if isinstance(principal, User):
         return actor_for(principal)
+    if isinstance(principal, PersonPrincipal):
+        return actor_for_person(principal)
     if isinstance(principal, DashboardPrincipal):
         return actor_for_key(principal)
     if isinstance(principal, APIKeyPrincipal):
         return actor_for_api_key(principal)
     return ANONYMOUS
+
+
+def person_id_of(request: HttpRequest | Request) -> UUID | None:
+    """Return who is there in person; a key is nobody, although people own keys."""
+    principal: object = request.user
+    if isinstance(principal, User):
+        return principal.pk
+    return principal.user_id if isinstance(principal, PersonPrincipal) else None
+
+
+def actor_for_person(principal: PersonPrincipal) -> Actor:
+    """Return the actor that stands for a person with an access token."""
+    user_id = principal.user_id
+    return Actor(ActorKind.USER, str(user_id), principal.get_username(), user_id)
 
 
 def actor_for(user: User) -> Actor:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps as global_apps
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
-from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.dispatch import receiver
 
-from accounts.actors import actor_for, actor_of
+from accounts.actors import actor_of
 from accounts.models import User
 from accounts.roles import ROLES
+from accounts.services.sessions import begin_web
+from audit.services.acts import unwatched
 from audit.services.records import record, record_refusal
 from core.actors import ANONYMOUS
 from core.listexport import exported
@@ -34,24 +36,23 @@ def fill_roles(using: str = DEFAULT_DB_ALIAS, **_: object) -> None:
         f"{permission.content_type.app_label}.{permission.codename}": permission
         for permission in Permission.objects.using(using).select_related("content_type")
     }
-    for name, wanted in ROLES.items():
-        group, _created = Group.objects.using(using).get_or_create(name=name)
-        group.permissions.set([known[permission] for permission in wanted if permission in known])
+    with unwatched("the table of roles is code"):
+        for name, wanted in ROLES.items():
+            group, _created = Group.objects.using(using).get_or_create(name=name)
+            group.permissions.set([known[right] for right in wanted if right in known])
 
 
 @receiver(user_logged_in)
-def record_sign_in(user: User, **_: Any) -> None:  # noqa: ANN401  # the signal's own arguments
-    """Write who signed in."""
-    with transaction.atomic():
-        record(actor=actor_for(user), action="session.started", target=user)
-
-
-@receiver(user_logged_out)
-def record_sign_out(user: User | None = None, **_: Any) -> None:  # noqa: ANN401  # the signal's own arguments
-    """Write who signed out."""
-    if user is not None:
-        with transaction.atomic():
-            record(actor=actor_for(user), action="session.ended", target=user)
+def begin_session(user: User, request: HttpRequest, **_: Any) -> None:  # noqa: ANN401  # the signal's own arguments
+    """Give a browser that has signed in a session that can be listed and ended."""
+    # How the person proved who they are; whoever signs in by Django's own function tells nothing.
+    sign_in = getattr(request, "sign_in", None)
+    begin_web(
+        request=request,
+        user=user,
+        methods=getattr(sign_in, "methods", ("pwd",)),
+        mfa_at=getattr(sign_in, "mfa_at", None),
+    )
 
 
 @receiver(user_login_failed)

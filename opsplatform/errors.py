@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.templatetags.static import static
 
 from core import tracing
+from core.errors import ForbiddenError, UnavailableError
 from core.keyring import KeyringError
 from core.rest.errors import KEYRING_AWAY, plain_problem
 
@@ -30,6 +31,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403."""
+    if isinstance(cause := getattr(exception, "__cause__", None), ForbiddenError):
+        # Who may not come in from there sees nothing of the console either.
+        return _answer(request, cause.status, cause.message, framed=False)
     return _answer(request, 403, "Your role does not allow this.")
 
 
@@ -42,6 +46,8 @@ def failed(request: HttpRequest) -> HttpResponse:
     """Answer 500, or 503 while the database is away; the page asks nothing of it."""
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         return _answer(request, 503, "The database does not answer for now.")
+    if isinstance(error := sys.exc_info()[1], UnavailableError):
+        return _answer(request, error.status, error.message)
     if isinstance(sys.exc_info()[1], KeyringError):
         return _answer(request, 503, KEYRING_AWAY)
     return _answer(request, 500, "An unexpected error; its request id is in the log.")
@@ -52,7 +58,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _answer(request, 403, "The form has expired. Go back, reload the page, try again.")
 
 
-def _answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
+def _answer(request: HttpRequest, status: int, detail: str, *, framed: bool = True) -> HttpResponse:
     if request.path.startswith("/api/") or not request.accepts("text/html"):
         return plain_problem(status, detail)
     context = {
@@ -63,7 +69,7 @@ def _answer(request: HttpRequest, status: int, detail: str) -> HttpResponse:
         "stylesheet": _address_of("css/error.css"),
         "icon": _address_of("img/favicon.svg"),
     }
-    if status in _IN_THE_CONSOLE and _is_in_console(request):
+    if framed and status in _IN_THE_CONSOLE and _is_in_console(request):
         title = f"{status}: {context['title']}"
         shown = {**admin.site.each_context(request), **context, "title": title}
         return render(request, "admin/error.html", shown, status=status)
