@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,10 @@ def _permissions(scopes: tuple[str, ...]) -> frozenset[str]:
     return frozenset[str]().union(*found)
 
 
-def useful_to(rights: Iterable[str]) -> list[str]:
-    """Return the scopes of which somebody with these rights could use at least one permission."""
-    held = frozenset(rights)
-    return [name for name, scope in SCOPES.items() if held & scope.permissions]
+def useful_to(may: Callable[[str], bool]) -> list[str]:
+    """Return the scopes of which somebody could use at least one permission."""
+    return [
+        name
+        for name, scope in SCOPES.items()
+        if any(may(permission) for permission in scope.permissions)
+    ]

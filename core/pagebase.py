@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
 from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
-from core.errors import DomainError
-from core.rest.permissions import SIGNED_IN
+from core.errors import DomainError, NotFoundError
+from core.rest.permissions import PUBLIC, SIGNED_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +33,8 @@ _LED_ON = frozenset({"step-up-required"})
 
 
 def page(
+    *,
+    back: str = "",
     **capabilities: str,
 ) -> Callable[
     [Callable[Concatenate[HttpRequest, P], HttpResponse]],
@@ -34,7 +43,7 @@ def page(
     """Declare what each method of a page needs; what is not named is refused.
 
     Strangers are led to the sign-in page. A rule that the person broke is told on the page they
-    came from. Nothing of it is cached.
+    came from, or on the route `back` where the address shows no page. Nothing of it is cached.
     """
 
     def decorate(
@@ -42,21 +51,25 @@ def page(
     ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @wraps(view)
         def run(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
             method = "GET" if request.method == "HEAD" else str(request.method)
             needed = capabilities.get(method)
+            if needed == PUBLIC:
+                return view(request, *args, **kwargs)
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
             if needed is None:
                 return HttpResponseNotAllowed(sorted(capabilities))
             if needed != SIGNED_IN and not request.user.has_perm(needed):
                 raise PermissionDenied
             try:
                 return view(request, *args, **kwargs)
+            except NotFoundError as error:
+                raise Http404(error.message) from error
             except DomainError as error:
                 if method == "GET" or error.code in _LED_ON:
                     raise
                 messages.error(request, told(error))
-                return HttpResponseRedirect(request.get_full_path())
+                return HttpResponseRedirect(reverse(back) if back else request.get_full_path())
 
         run.capabilities = capabilities  # type: ignore[attr-defined]  # read by the tests of architecture
         guarded = csrf_protect(cast("Callable[..., HttpResponse]", run))

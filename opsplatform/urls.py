@@ -21,6 +21,7 @@ site.password_change_form = ConsolePasswordChangeForm
 urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("observability.api.urls")),
+    path("account/", include("accounts.pages.urls")),
     path("admin/", admin.site.urls),
     path("api/docs/", include("opsplatform.explorer.views")),
     path("api/schema/", SchemaView.as_view(), name="schema"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from django.urls import NoReverseMatch, reverse
 
@@ -14,6 +14,8 @@ from core.pagebase import render as render_page
 if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.template.response import TemplateResponse
+
+    from accounts.models import User
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,16 @@ def render(
     return render_page(request, template, shown)
 
 
+def person(request: HttpRequest) -> User:
+    """Return who is signed in; pages are opened by nobody else."""
+    return cast("User", request.user)
+
+
 def may_have_keys(request: HttpRequest) -> bool:
     """Tell whether the person may make API keys, or still holds some."""
     return (
         request.user.has_perm("accounts.add_apikey")
-        or APIKey.objects.filter(owner_id=request.user.pk, revoked_at=None).exists()
+        or APIKey.objects.filter(owner=person(request), revoked_at=None).exists()
     )
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import signals
 from accounts.engine import key_format
 from accounts.models import AccessChange, APIKey, User
-from accounts.scopes import SCOPES
+from accounts.scopes import SCOPES, useful_to
 from accounts.selectors import api_keys as remembered
 from accounts.services.networks import cleaned
 from accounts.services.revocation import tell
@@ -264,11 +264,8 @@ def _checked_scopes(owner: User, scopes: Iterable[str]) -> list[str]:
     if not owner.is_active:
         message = "Who may not sign in cannot have keys."
         raise ForbiddenError(message)
-    beyond = [
-        scope
-        for scope in wanted
-        if not any(owner.has_perm(permission) for permission in SCOPES[scope].permissions)
-    ]
+    useful = useful_to(owner.has_perm)
+    beyond = [scope for scope in wanted if scope not in useful]
     if beyond:
         message = "Your roles allow nothing of " + ", ".join(beyond) + "."
         raise InvalidInputError(message, errors={"scopes": [message]})

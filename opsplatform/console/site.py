@@ -53,6 +53,7 @@ class ConsoleSite(AdminSite):
             "environment": settings.OPS_ENVIRONMENT,
             "color_scheme": _SCHEMES.get(theme, "light dark"),
             "may_move": may_move,
+            "signed_in": request.user.is_authenticated,
             "navigation": shown,
             "here": navigation.here(shown),
             **(_live() if may_move else {}),
