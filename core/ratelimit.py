@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponseBase
+
+
+# Where people prove who they are: the console's pages, and the routes of the API.
+_SIGNING_IN: Final = (
+    "/login/",
+    "/login/second-step/",
+    "/login/passkey/",
+    "/login/passkey/begin/",
+    "/api/auth/login",
+    "/api/auth/mfa",
+    "/api/auth/passkey",
+    "/api/auth/passkey/begin",
+)
 
 
 class AddressRateLimitMiddleware:
@@ -33,7 +46,7 @@ class AddressRateLimitMiddleware:
         decision = volatile.allow(
             key=f"address:{address}", limit=settings.OPS_RATE_LIMIT, period_seconds=60
         )
-        if decision.allowed and request.method == "POST" and request.path.endswith("/login/"):
+        if decision.allowed and request.method == "POST" and request.path.endswith(_SIGNING_IN):
             decision = volatile.allow(
                 key=f"login:{address}", limit=settings.OPS_LOGIN_RATE_LIMIT, period_seconds=60
             )

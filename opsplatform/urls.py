@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from accounts.admin.forms import ConsoleLoginForm, ConsolePasswordChangeForm
 from opsplatform.schema import SchemaView
-
-if TYPE_CHECKING:
-    from opsplatform.console.site import ConsoleSite
-
-site = cast("ConsoleSite", admin.site)
-site.login_form = ConsoleLoginForm
-site.password_change_form = ConsolePasswordChangeForm
 
 urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("observability.api.urls")),
     path("account/", include("accounts.pages.urls")),
+    # Before the console's own pages of these names.
+    path("admin/", include("accounts.pages.sign_in_urls")),
     path("admin/", admin.site.urls),
     path("api/docs/", include("opsplatform.explorer.views")),
     path("api/schema/", SchemaView.as_view(), name="schema"),

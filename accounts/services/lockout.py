@@ -260,7 +260,7 @@ def _refuse_locked_address(key: str) -> None:
         return
     wait = _wait(bucket, time.time(), limit=settings.OPS_LOCKOUT_ADDRESS_FAILURES)
     if wait > 0:
-        raise _locked(wait)
+        raise _locked(wait, "from your network")
 
 
 def _wait(bucket: AttemptBucket, now: float, *, limit: int = LIMIT, day_limit: int = 0) -> float:
@@ -276,12 +276,16 @@ def _wait(bucket: AttemptBucket, now: float, *, limit: int = LIMIT, day_limit: i
     return max(0.0, wait)
 
 
-def _locked(wait: float) -> TooManyError:
+def _locked(wait: float, where: str = "") -> TooManyError:
     # The same for names that exist and names that do not.
     seconds = max(1, math.ceil(wait))
     minutes = math.ceil(seconds / 60)
     told = "a minute" if minutes == 1 else f"{minutes} minutes"
-    message = f"Too many failed attempts. Try again in {told}, or ask an admin to unlock you."
+    message = (
+        f"Too many failed attempts {where}. Try again in {told}."
+        if where
+        else f"Too many failed attempts. Try again in {told}, or ask an admin to unlock you."
+    )
     return TooManyError(message, retry_after=seconds)
 
 

@@ -118,7 +118,7 @@ def rename(*, actor: Actor, user: User, device_id: UUID, label: str) -> None:
     if not 0 < len(label) <= _LONGEST_LABEL or "\0" in label:
         message = f"A name has 1 to {_LONGEST_LABEL} characters."
         raise InvalidInputError(message, errors={"label": [message]})
-    device = _device(user, device_id)
+    device = device_of(user, device_id)
     before = device.label
     device.label = label
     device.save(update_fields=["label"])
@@ -139,7 +139,7 @@ def remove(*, actor: Actor, user: User, device_id: UUID, keep: UUID | None = Non
     """
     # Two removals at once must not take the last one away together.
     User.objects.select_for_update().get(pk=user.pk)
-    device = _device(user, device_id)
+    device = device_of(user, device_id)
     now = status(user)
     is_last = now.totp + now.passkeys == 1
     if is_last and now.required:
@@ -178,7 +178,8 @@ def reset(*, actor: Actor, user_id: UUID) -> None:
 reset_mfa = reset
 
 
-def _device(user: User, device_id: UUID) -> TOTPDevice | Passkey:
+def device_of(user: User, device_id: UUID) -> TOTPDevice | Passkey:
+    """Return a factor of this person; raises NotFoundError."""
     found = (
         TOTPDevice.objects.filter(user=user, pk=device_id).exclude(confirmed_at=None).first()
         or Passkey.objects.filter(user=user, pk=device_id).first()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    from django.http import HttpRequest
+    from rest_framework.request import Request
+
     from accounts.engine.webauthn import Options, RelyingParty, State
     from accounts.models import User
     from core.actors import Actor
@@ -41,6 +44,11 @@ class Proof:
     user_id: UUID
     user_verified: bool
     """Whether the authenticator asked for a PIN or a finger, so that it stands for two factors."""
+
+
+def party_of(request: HttpRequest | Request) -> RelyingParty:
+    """Return the host that passkeys of this request belong to; Django has judged the host."""
+    return webauthn.party(f"{request.scheme}://{request.get_host()}")
 
 
 def refuse_unusable(rp: RelyingParty) -> None:

@@ -33,7 +33,7 @@ MIDDLEWARE = [
     "accounts.authentication.guard.SessionGuardMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.authentication.networks.AllowedNetworkMiddleware",
-    "accounts.middleware.PasswordChangeMiddleware",
+    "accounts.middleware.DueStepsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 TEMPLATES = [
