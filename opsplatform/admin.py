@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
-from django.db import models, transaction
+from django.db import models
 from django_celery_beat.admin import (
     ClockedScheduleAdmin,
     CrontabScheduleAdmin,
@@ -21,6 +21,7 @@ from django_celery_beat.models import (
 )
 
 from accounts.actors import actor_of
+from audit.services.acts import act
 from audit.services.records import changes, record
 from core.adminbase import ConsoleAdmin
 from core.adminlists import either
@@ -40,7 +41,7 @@ class AuditedAdmin(ConsoleAdmin[M]):
     """Records additions, changes and deletions in the transaction that makes them."""
 
     def save_model(self, request: HttpRequest, obj: M, form: ModelForm[M], change: bool) -> None:
-        with transaction.atomic():
+        with act():
             stored = self.get_queryset(request).filter(pk=obj.pk).first() if change else None
             before = _shown(stored) if stored is not None else {}
             super().save_model(request, obj, form, change)
@@ -55,7 +56,7 @@ class AuditedAdmin(ConsoleAdmin[M]):
             )
 
     def delete_model(self, request: HttpRequest, obj: M) -> None:
-        with transaction.atomic():
+        with act():
             record(
                 actor=actor_of(request),
                 action=_action(obj, "deleted"),
@@ -65,7 +66,7 @@ class AuditedAdmin(ConsoleAdmin[M]):
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[M]) -> None:
-        with transaction.atomic():
+        with act():
             for obj in queryset:
                 self.delete_model(request, obj)
 

@@ -131,7 +131,7 @@ def _refuse_if_unrecorded() -> None:
 
 def _tell_before_writes(
     execute: Callable[..., Any],
-    sql: str,
+    sql: Any,  # noqa: ANN401  # a text, or composed by psycopg
     params: Any,  # noqa: ANN401  # Django's signature
     many: bool,  # noqa: FBT001  # the same
     context: dict[str, Any],

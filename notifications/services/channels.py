@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from audit.services.acts import audited
 from audit.services.records import changes, record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from core.http import Allow, InvalidTargetError, Policy, RefusedTargetError, check_url
@@ -42,7 +43,7 @@ class Created:
     signing_secret: str = field(default="", repr=False)
 
 
-@transaction.atomic
+@audited
 def create(
     *,
     actor: Actor,
@@ -78,7 +79,7 @@ def create(
     return Created(channel, secret)
 
 
-@transaction.atomic
+@audited
 def update(
     *,
     actor: Actor,
@@ -121,7 +122,7 @@ def update(
     return channel
 
 
-@transaction.atomic
+@audited
 def rotate_secret(*, actor: Actor, channel_id: UUID) -> str:
     """Give a webhook a new signing secret and return it for showing once.
 
@@ -149,7 +150,7 @@ def rotate_secret(*, actor: Actor, channel_id: UUID) -> str:
     return secret
 
 
-@transaction.atomic
+@audited
 def delete(*, actor: Actor, channel_id: UUID) -> None:
     """Remove a channel; what waits for it is cancelled, its history stays."""
     channel = _editable(channel_id)

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
-from django.db import transaction
 
+from audit.services.acts import act
 from audit.services.records import record
 from core.actors import Actor
 from core.crypto import UnsealError
@@ -49,7 +49,7 @@ def sync_environment_channels() -> bool:
 
 def reveal_webhook_secret(*, actor: Actor) -> str:
     """Return the secret that signs MONITORING_ALERT_WEBHOOK; the look at it is audited."""
-    with transaction.atomic():
+    with act():
         record(actor=actor, action="channel.secret_revealed", name=ENVIRONMENT_SECRET)
         secret: str = settings.KEYRING.ensure(ENVIRONMENT_SECRET)
         return secret
@@ -82,7 +82,7 @@ def _sync(kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | None) -
             extra={"variable": variable, "reasons": reasons},
         )
         config = dict(wanted or {})
-    with transaction.atomic():
+    with act():
         channel = Channel.objects.select_for_update().filter(name=variable).first()
         if channel is None and config is not None:
             _create(kind, variable, config)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import OperationalError, connections
 from django.utils import timezone
 
-from accounts.selectors.bearers import still_granted
+from accounts.authentication.bearers import over, still_granted
 from core.loops import with_fresh_connection
 from notifications import selectors
 from notifications.engine import frames
@@ -271,13 +271,18 @@ class LiveHub:
             if time.monotonic() >= hold_at:
                 hold_at = time.monotonic() + HOLD_SECONDS
                 await self.in_thread(self._slots.hold, [*self.hub.sockets])
+                await self._end_what_is_over()
             await self._recheck()
+
+    async def _end_what_is_over(self) -> None:
+        """Close whose session has ended by itself, of which the feed does not tell."""
+        for bearer in await self.in_thread(over, self.hub.bearers):
+            for socket in self.hub.of_bearer(bearer):
+                self.hub.close(socket, frames.NOT_AUTHENTICATED, "signed out")
 
     async def _recheck(self) -> None:
         """Close whose sign-in is over; take away topics that roles no longer give."""
-        bearers = [bearer for bearer in self.hub.bearers if bearer.session]
-        if not bearers:
-            return
+        bearers = self.hub.bearers
         standing = await self.in_thread(still_granted, bearers, ASKED)
         for bearer in bearers:
             granted = standing.get(bearer)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from audit.services.acts import audited
 from audit.services.records import record
 from core.errors import InvalidTransitionError, NotFoundError
 from notifications.models import Notification
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.actors import Actor
 
 
-@transaction.atomic
+@audited
 def retry(*, actor: Actor, notification_id: int) -> Notification:
     """Try a dead message again: the same row and key, with a new lifetime.
 
@@ -37,7 +37,7 @@ def retry(*, actor: Actor, notification_id: int) -> Notification:
     return _fresh(message)
 
 
-@transaction.atomic
+@audited
 def resend(*, actor: Actor, notification_id: int) -> Notification:
     """Send a sent message once more: a new row, whose key tells it from the first.
 
@@ -71,7 +71,7 @@ def resend(*, actor: Actor, notification_id: int) -> Notification:
     return _fresh(repeat)
 
 
-@transaction.atomic
+@audited
 def cancel(*, actor: Actor, notification_id: int) -> Notification:
     """Take back a message that has not left; one that is being sent just now cannot be."""
     message = _locked(notification_id)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
-from django.db import transaction
 from django.db.models import Case, F, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from audit.services.acts import act
 from audit.services.records import record
 from core.actors import Actor
 from notifications.engine import backoff
@@ -50,7 +50,7 @@ def finish(*, claim: Claim, results: Sequence[Result]) -> bool:
     A row that this claim no longer holds is left as it is: another dispatcher has taken it over
     and has already recorded that this attempt went silent.
     """
-    with transaction.atomic():
+    with act():
         held = _held(claim, results)
         ours = [result for result in results if result.message.pk in held]
         _end_delivered(claim, [r for r in ours if r.outcome.verdict is Verdict.DELIVERED])

@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
+from audit.services.acts import audited
 from audit.services.records import record
 from core.drill import refuse_in_drill
 from core.errors import NotFoundError, UnavailableError
@@ -77,7 +77,7 @@ def send_test(*, actor: Actor, channel_id: UUID) -> list[Answer]:
     return [_answer(result) for result in ended]
 
 
-@transaction.atomic
+@audited
 def _begin(actor: Actor, channel_id: UUID) -> Claim:
     deadline = time.monotonic() + LEASE_SECONDS
     channel = Channel.objects.filter(pk=channel_id).first()

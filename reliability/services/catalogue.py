@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from audit.services.acts import audited
 from audit.services.records import changes, record
 from core.errors import InvalidInputError, NotFoundError
 from core.targets import shown_url
@@ -62,7 +63,7 @@ CHECK_FIELDS: Final = tuple(CheckFields.__annotations__)
 OPEN_CHECK_FIELDS: Final = tuple(name for name in CHECK_FIELDS if name != "headers")
 
 
-@transaction.atomic
+@audited
 def create_service(*, actor: Actor, **fields: Unpack[ServiceFields]) -> Service:
     """Add a service to the catalogue."""
     service = Service()
@@ -76,7 +77,7 @@ def create_service(*, actor: Actor, **fields: Unpack[ServiceFields]) -> Service:
     return service
 
 
-@transaction.atomic
+@audited
 def update_service(*, actor: Actor, service_id: int, **fields: Unpack[ServiceFields]) -> Service:
     """Change a service; nothing is written when nothing changes."""
     service = _locked_service(service_id)
@@ -92,7 +93,7 @@ def update_service(*, actor: Actor, service_id: int, **fields: Unpack[ServiceFie
     return service
 
 
-@transaction.atomic
+@audited
 def delete_service(*, actor: Actor, service_id: int) -> None:
     """Remove a service with its checks and their history; incidents stay for the record."""
     service = _locked_service(service_id)
@@ -108,7 +109,7 @@ def delete_service(*, actor: Actor, service_id: int) -> None:
     service.delete()
 
 
-@transaction.atomic
+@audited
 def create_check(*, actor: Actor, service_id: int, **fields: Unpack[CheckFields]) -> Check:
     """Add a check; the prober takes it up within seconds and asks at once."""
     check = Check(service=_locked_service(service_id))
@@ -125,7 +126,7 @@ def create_check(*, actor: Actor, service_id: int, **fields: Unpack[CheckFields]
     return check
 
 
-@transaction.atomic
+@audited
 def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) -> Check:
     """Change a check; the prober takes the change up within seconds and asks at once.
 
@@ -153,7 +154,7 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
     return check
 
 
-@transaction.atomic
+@audited
 def delete_check(*, actor: Actor, check_id: int) -> None:
     """Remove a check with its history and end its incident, which stays for the record."""
     state, check = _locked_check(check_id)

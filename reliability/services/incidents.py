@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from audit.services.acts import audited
 from audit.services.records import record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from notifications.services.emit import emit
@@ -75,7 +75,7 @@ def end(*, actor: Actor, check: Check, state: CheckState, what: str, text: str) 
     return incident
 
 
-@transaction.atomic
+@audited
 def acknowledge(*, actor: Actor, incident_id: int) -> Incident:
     """Say that somebody takes care; the actor becomes the owner."""
     taken = Incident.objects.filter(pk=incident_id, state=Incident.State.TRIGGERED).update(
@@ -90,7 +90,7 @@ def acknowledge(*, actor: Actor, incident_id: int) -> Incident:
     return incident
 
 
-@transaction.atomic
+@audited
 def resolve(*, actor: Actor, incident_id: int, reason: str) -> Incident:
     """End an incident by hand; it does not open again until the check was up in between."""
     text = _written(reason, "reason")
@@ -107,7 +107,7 @@ def resolve(*, actor: Actor, incident_id: int, reason: str) -> Incident:
     return incident
 
 
-@transaction.atomic
+@audited
 def add_note(*, actor: Actor, incident_id: int, text: str) -> IncidentEvent:
     """Add a note to the timeline, also after the end."""
     incident = _get(incident_id)

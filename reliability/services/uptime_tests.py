@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from audit.services.acts import act, audited
 from audit.services.records import record
 from core import jobs
 from core.drill import refuse_in_drill
@@ -36,7 +37,7 @@ _HEARTBEAT_SECONDS: Final = 2
 _SHOWN_EARLY: Final = 200
 
 
-@transaction.atomic
+@audited
 def request(*, actor: Actor, check_ids: Collection[int] | None = None) -> UptimeTest:
     """Ask for a run of these checks, or of all that are on; it begins after the commit."""
     refuse_in_drill()
@@ -61,7 +62,7 @@ def request(*, actor: Actor, check_ids: Collection[int] | None = None) -> Uptime
     return test
 
 
-@transaction.atomic
+@audited
 def cancel(*, actor: Actor, test_id: str) -> UptimeTest:
     """End a run: one that waits at once, one that runs within two seconds.
 
@@ -157,7 +158,7 @@ def _tell_end(test: UptimeTest) -> None:
 def run_all(*, actor: Actor) -> list[dict[str, Any]]:
     """Run every check that is on in this process and return what was found."""
     found = asyncio.run(_probe(configuration.targets()))
-    with transaction.atomic():
+    with act():
         record(actor=actor, action="uptimetest.performed", checks=len(found))
         return _stored(found)
 

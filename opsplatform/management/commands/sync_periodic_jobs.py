@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
+from audit.services.acts import unwatched
+from audit.services.records import record
+from core.actors import Actor
 from core.periodic import synchronise
 
 
@@ -14,7 +16,13 @@ class Command(BaseCommand):
 
     help = "Add missing periodic jobs; timing, queue and switch of existing ones stay untouched."
 
-    @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
-        created = synchronise(CrontabSchedule, PeriodicTask)
+        with unwatched("the schedule follows the code"):
+            created = synchronise(CrontabSchedule, PeriodicTask)
+            if created:
+                record(
+                    actor=Actor.command("sync_periodic_jobs"),
+                    action="schedule.extended",
+                    jobs=", ".join(created),
+                )
         self.stdout.write(f"{len(created)} added: {', '.join(created) or 'nothing new'}.")

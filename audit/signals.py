@@ -1,0 +1,8 @@
+"""What the audit log tells other apps."""
+
+from django.dispatch import Signal
+
+# Sent after a verification: `findings`, a list of texts.
+chain_damaged = Signal()
+# Sent while sealing, in its transaction: `records`, what was changed past the application.
+database_bypassed = Signal()
