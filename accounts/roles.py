@@ -4,6 +4,7 @@ Permissions are Django's `app.codename`. A role that SPEC or the rulings give a 
 permission of that route here; `docs/roles.md` is generated from this table.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 _SERVICES_READ: Final = frozenset(
@@ -142,3 +143,159 @@ PURPOSE: Final[dict[str, str]] = {
 
 SIGNS_IN_TO_CONSOLE: Final = frozenset(ROLES) - {"user"}
 """Members of these roles are staff: the admin site lets them in and shows what they may see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A part of the platform as people see it, with its permissions in plain words."""
+
+    name: str
+    reads: dict[str, str]
+    changes: dict[str, str]
+
+
+AREAS: Final[tuple[Area, ...]] = (
+    Area(
+        "Services and checks",
+        {
+            "reliability.view_service": "see services",
+            "reliability.view_check": "see checks",
+            "reliability.view_checkstate": "see how checks stand",
+            "reliability.view_statesegment": "see how checks stood before",
+            "reliability.view_sample": "see results",
+            "reliability.view_uptimetest": "see uptime tests",
+        },
+        {
+            "reliability.add_service": "add services",
+            "reliability.change_service": "change services",
+            "reliability.delete_service": "delete services",
+            "reliability.add_check": "add checks",
+            "reliability.change_check": "change checks",
+            "reliability.delete_check": "delete checks",
+        },
+    ),
+    Area("Uptime tests", {}, {"reliability.run_uptimetest": "run checks now"}),
+    Area(
+        "Incidents",
+        {
+            "reliability.view_incident": "see incidents",
+            "reliability.view_incidentevent": "see what happened to them",
+        },
+        {
+            "reliability.acknowledge_incident": "acknowledge incidents and add notes",
+            "reliability.change_incident": "resolve incidents",
+        },
+    ),
+    Area(
+        "Alerts and messages",
+        {
+            "notifications.view_event": "see alerts",
+            "notifications.view_notification": "see messages",
+            "notifications.view_deliveryattempt": "see how messages were sent",
+        },
+        {"notifications.resend_notification": "retry, resend and cancel messages"},
+    ),
+    Area(
+        "Channels",
+        {"notifications.view_channel": "see channels"},
+        {
+            "notifications.add_channel": "add channels",
+            "notifications.change_channel": "change channels",
+            "notifications.delete_channel": "delete channels",
+            "notifications.test_channel": "send a test through a channel",
+        },
+    ),
+    Area(
+        "Schedule",
+        {
+            "django_celery_beat.view_periodictask": "see periodic jobs",
+            "django_celery_beat.view_crontabschedule": "see crontabs",
+            "django_celery_beat.view_intervalschedule": "see intervals",
+            "django_celery_beat.view_clockedschedule": "see fixed times",
+            "django_celery_beat.view_solarschedule": "see solar times",
+        },
+        {
+            "django_celery_beat.change_periodictask": "change when jobs run",
+            "django_celery_beat.add_crontabschedule": "add crontabs",
+            "django_celery_beat.add_intervalschedule": "add intervals",
+        },
+    ),
+    Area(
+        "Health of the platform",
+        {
+            "core.view_process": "see processes",
+            "core.view_lease": "see which process leads",
+            "observability.view_health": "see the health of each part",
+        },
+        {},
+    ),
+    Area(
+        "People and roles",
+        {
+            "accounts.view_user": "see people",
+            "auth.view_group": "see roles",
+            "accounts.view_rolepolicy": "see what roles ask of their members",
+        },
+        {
+            "accounts.add_user": "add people",
+            "accounts.change_user": "change people, their roles and passwords",
+            "accounts.disable_user": "keep people from signing in",
+            "accounts.change_rolepolicy": "change what roles ask of their members",
+            "accounts.change_installation": "limit the networks of the console",
+        },
+    ),
+    Area(
+        "Other people's sessions",
+        {
+            "accounts.view_usersession": "see where people are signed in",
+            "accounts.view_accesschange": "see what was revoked",
+            "accounts.view_signingkey": "see the keys that sign tokens",
+        },
+        {
+            "accounts.revoke_usersession": "end people's sessions",
+            "accounts.rotate_signingkey": "rotate the keys that sign tokens",
+        },
+    ),
+    Area("Own API keys", {}, {"accounts.add_apikey": "make API keys of one's own"}),
+    Area(
+        "Other people's keys",
+        {
+            "accounts.view_apikey": "see everybody's API keys",
+            "accounts.view_denieddashkey": "see dashboard keys",
+        },
+        {"accounts.revoke_apikey": "revoke API keys and deny dashboard keys"},
+    ),
+    Area(
+        "Access reviews",
+        {"accounts.view_accessreview": "see access reviews"},
+        {"accounts.decide_accessreview": "confirm and revoke in access reviews"},
+    ),
+    Area(
+        "Audit log",
+        {
+            "audit.view_auditrecord": "read the audit log",
+            "audit.export_auditrecord": "export the audit log",
+        },
+        {},
+    ),
+)
+"""Every permission of the table stands in one area; a test says so."""
+
+
+def held_in(area: Area, role: str) -> tuple[list[str], list[str]]:
+    """Return in plain words what a role may read and may change in an area."""
+    held = ROLES[role]
+    return (
+        [words for permission, words in area.reads.items() if permission in held],
+        [words for permission, words in area.changes.items() if permission in held],
+    )
+
+
+def summary_of(area: Area, role: str) -> str:
+    """Return `w` for all of an area, `r` for reading alone, and else what may be changed."""
+    reads, changes = held_in(area, role)
+    if changes and len(changes) == len(area.changes):
+        return "w"
+    if changes:
+        return ", ".join(changes)
+    return "r" if reads else "–"  # noqa: RUF001  # as tables show nothing

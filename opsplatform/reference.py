@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from drf_spectacular.renderers import OpenApiYamlRenderer
 
-from accounts.roles import PURPOSE, ROLES
+from accounts.roles import AREAS, PURPOSE, ROLES, summary_of
 from core.loops import all_loops
 from core.periodic import all_periodic_jobs
 from opsplatform.env import ENV
@@ -51,21 +51,37 @@ def configuration() -> str:
 
 
 def roles() -> str:
-    """Return the table of role by permission."""
+    """Return the tables of role by area and of role by permission."""
     names = list(ROLES)
+    head = " | ".join(names)
+    line = ":-:|" * len(names)
     lines = [
         "# Roles\n",
         _NOTE,
-        "A role is a Django group. What a role does not list, it may not do.\n",
+        (
+            "A role is a Django group. What a role does not list, it may not do. Rows are narrowed "
+            "further: one's own account, sessions and keys are nobody else's.\n"
+        ),
         "| role | for whom |",
         "|---|---|",
         *(f"| {name} | {PURPOSE[name]} |" for name in names),
-        "\n| permission | " + " | ".join(names) + " |",
-        "|---|" + ":-:|" * len(names),
+        "\n## By area\n",
+        "`w`: reads and changes all of it. `r`: reads. Words: reads, and changes this much.\n",
+        f"| area | {head} |",
+        f"|---|{line}",
+        "| Own account, second factor, sessions | " + " | ".join("w" for _ in names) + " |",
+        *(
+            f"| {area.name} | " + " | ".join(summary_of(area, name) for name in names) + " |"
+            for area in AREAS
+        ),
+        "\n## By permission\n",
+        f"| permission | what it allows | {head} |",
+        f"|---|---|{line}",
     ]
-    for permission in sorted(set().union(*ROLES.values())):
-        marks = " | ".join("yes" if permission in ROLES[name] else "" for name in names)
-        lines.append(f"| `{permission}` | {marks} |")
+    for area in AREAS:
+        for permission, words in sorted({**area.reads, **area.changes}.items()):
+            marks = " | ".join("yes" if permission in ROLES[name] else "" for name in names)
+            lines.append(f"| `{permission}` | {words} | {marks} |")
     return "\n".join(lines) + "\n"
 
 

@@ -52,7 +52,7 @@ class SessionStore(DatabaseStore):
         """Write the session, in the database first."""
         super().save(must_create)
         if self.session_key is not None:
-            self._to_cache(self._get_session(no_load=must_create))
+            self._to_cache(dict(self.items()))
 
     def exists(self, session_key: str) -> bool:
         """Tell whether a cookie of this value stands for something."""
@@ -107,7 +107,9 @@ class SessionStore(DatabaseStore):
     def _to_cache(self, data: dict[str, Any]) -> None:
         if self.session_key:
             key = CACHE_PREFIX + digest_of(self.session_key)
-            self._with_cache("set", key, data, self.get_expiry_age())
+            # Told, because asking would load the session that is being loaded.
+            age = self.get_expiry_age(expiry=data.get("_session_expiry"))
+            self._with_cache("set", key, data, age)
 
     @classmethod
     def _with_cache(cls, method: str, *args: Any) -> Any:  # noqa: ANN401  # of the cache

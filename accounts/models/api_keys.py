@@ -74,6 +74,11 @@ class APIKey(models.Model):
     def __str__(self) -> str:
         return self.label
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its time has run out."""
+        return self.expires_at <= timezone.now()
+
 
 class DeniedDashKey(models.Model):
     """A dashboard key that is refused although ROLES_JSON may still name it."""
