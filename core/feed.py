@@ -215,7 +215,7 @@ class Feed:
         if connection is not None:
             try:
                 connection.close()
-            except Exception as error:  # noqa: BLE001  # it is broken already
+            except Exception as error:  # it is broken already
                 logger.debug("A broken connection did not close.", exc_info=error)
 
     @staticmethod

@@ -19,7 +19,11 @@ from django.db import DatabaseError
 from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
-from accounts.authentication.credentials import CREDENTIAL_HEADERS, ONE_CREDENTIAL
+from accounts.authentication.credentials import (
+    CREDENTIAL_HEADERS,
+    ONE_CREDENTIAL,
+    credential_of,
+)
 from core import tracing
 from core.headers import api_headers
 from notifications.engine import frames
@@ -95,12 +99,11 @@ class Consumer:
         if self._live.is_stopping:
             return EndedError(frames.RESTART, "restart", retry_ms=spread_ms())
         session = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME, "")
-        # A credential that nothing here accepts must not look as if it were valid: no key is empty.
-        has_header = any(name in headers for name in CREDENTIAL_HEADERS)
-        key = headers.get("x-dash-key", "") if has_header else None
+        name = next((name for name in CREDENTIAL_HEADERS if name in headers), None)
+        given = credential_of(name, headers[name]) if name is not None else None
         try:
             return await self._live.judge(
-                number, admitted, session, key, number, self._live.take_slot
+                number, admitted, session, given, number, self._live.take_slot
             )
         except EndedError as ended:
             return ended

@@ -12,6 +12,8 @@ from accounts.selectors import access
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
+    from accounts.engine.snapshots import Snapshot
+
 
 class SnapshotBackend(ModelBackend):
     """Answers what a person may do from the snapshot: no query while nothing has changed."""
@@ -39,7 +41,7 @@ class SnapshotBackend(ModelBackend):
         return found is not None and any(name.startswith(prefix) for name in found.permissions)
 
 
-def _snapshot_of(user: object) -> access.Snapshot | None:
+def _snapshot_of(user: object) -> Snapshot | None:
     if not isinstance(user, User) or not user.is_active:
         return None
     return access.snapshot(user.pk)

@@ -11,13 +11,10 @@ from django.db import transaction
 from accounts.actors import DashboardPrincipal, actor_for_key
 from accounts.roles import ROLES
 from accounts.selectors import access, dashboard_keys
-from accounts.selectors.bearers import Bearer
 from audit.services.records import record
 from core import crypto, tracing, volatile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from accounts.selectors.dashboard_keys import DashboardKey
 
 _AUDIT_SECONDS: Final = 60
@@ -43,18 +40,6 @@ def find_dashboard_key(given: str) -> DashboardPrincipal | None:
     return DashboardPrincipal(
         fingerprint=found.fingerprint[: dashboard_keys.SHOWN], role=found.role
     )
-
-
-def bearer_of_key(
-    given: str, asked: Collection[str], *, path: str
-) -> tuple[Bearer, frozenset[str]] | None:
-    """Return who holds a dashboard key, and which of the permissions asked for it has."""
-    principal = find_dashboard_key(given)
-    if principal is None:
-        return None
-    note_use(principal, path)
-    bearer = Bearer(key=principal.pk, name=principal.pk, role=principal.role)
-    return bearer, frozenset(name for name in asked if principal.has_perm(name))
 
 
 def note_use(principal: DashboardPrincipal, path: str) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.api_jws import PyJWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 ALGORITHM: Final = "RS256"
 TYPE: Final = "at+jwt"
@@ -33,8 +33,29 @@ _MOST_METHODS: Final = 8
 _jws: Final = PyJWS(algorithms=[ALGORITHM])
 
 
+class Fault(StrEnum):
+    """What is wrong with a token, for tests and the record; clients are never told."""
+
+    TOO_LONG = "too long"
+    NOT_THREE_PARTS = "not three parts"
+    HEADER = "header"
+    KEY = "key"
+    SIGNATURE = "signature"
+    ISSUER_OR_AUDIENCE = "issuer or audience"
+    CLAIMS = "claims"
+    SUBJECT = "subject"
+    BASE64 = "base64"
+    JSON = "json"
+    NO_OBJECT = "no object"
+    TIME = "time"
+
+
 class InvalidTokenError(Exception):
-    """The token is not one of ours, or not valid now; the text is for tests and logs only."""
+    """The token is not one of ours, or not valid now."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +107,21 @@ def read(
     Header members that carry or name keys (jku, jwk, x5c) are not looked at.
     """
     if len(token) > MOST_BYTES:
-        raise InvalidTokenError("too long")
+        raise InvalidTokenError(Fault.TOO_LONG)
     shape = _SHAPE.fullmatch(token)
     if shape is None:
-        raise InvalidTokenError("not three parts")
+        raise InvalidTokenError(Fault.NOT_THREE_PARTS)
     header = _members(_decoded(shape[1]))
     kid = header.get("kid")
     if header.get("alg") != ALGORITHM or header.get("typ") != TYPE or "crit" in header:
-        raise InvalidTokenError("header")
+        raise InvalidTokenError(Fault.HEADER)
     key = key_of(kid) if isinstance(kid, str) and _KID.fullmatch(kid) else None
     if key is None or not isinstance(kid, str):
-        raise InvalidTokenError("key")
+        raise InvalidTokenError(Fault.KEY)
     try:
         found = _jws.decode_complete(token, key, algorithms=[ALGORITHM])
     except (jwt.InvalidTokenError, ValueError) as error:
-        raise InvalidTokenError("signature") from error
+        raise InvalidTokenError(Fault.SIGNATURE) from error
     claims = _claims(_members(found["payload"]), kid, issuer)
     refuse_untimely(claims, now)
     return claims
@@ -109,12 +130,12 @@ def read(
 def refuse_untimely(claims: Claims, now: float) -> None:
     """Raise InvalidTokenError before or after the token's time; clocks may differ by 30 s."""
     if claims.expires_at + LEEWAY_SECONDS <= now or claims.not_before - LEEWAY_SECONDS > now:
-        raise InvalidTokenError("time")
+        raise InvalidTokenError(Fault.TIME)
 
 
 def _claims(found: dict[str, Any], kid: str, issuer: Issuer) -> Claims:
     if found.get("iss") != issuer.name or found.get("aud") != issuer.audience:
-        raise InvalidTokenError("issuer or audience")
+        raise InvalidTokenError(Fault.ISSUER_OR_AUDIENCE)
     texts = {name: found.get(name) for name in ("sub", "sid", "jti", "ep")}
     times = {name: found.get(name) for name in ("iat", "nbf", "exp")}
     methods = found.get("amr")
@@ -128,11 +149,11 @@ def _claims(found: dict[str, Any], kid: str, issuer: Issuer) -> Claims:
         or not _HEX.fullmatch(str(texts["jti"]))
         or not _EPOCH.fullmatch(str(texts["ep"]))
     ):
-        raise InvalidTokenError("claims")
+        raise InvalidTokenError(Fault.CLAIMS)
     try:
         user_id = UUID(str(texts["sub"]))
     except ValueError:
-        raise InvalidTokenError("subject") from None
+        raise InvalidTokenError(Fault.SUBJECT) from None
     return Claims(
         user_id=user_id,
         sid=str(texts["sid"]),
@@ -150,7 +171,7 @@ def _decoded(part: str) -> bytes:
     try:
         return jwt.utils.base64url_decode(part)
     except ValueError:
-        raise InvalidTokenError("base64") from None
+        raise InvalidTokenError(Fault.BASE64) from None
 
 
 def _members(raw: bytes) -> dict[str, Any]:
@@ -158,9 +179,9 @@ def _members(raw: bytes) -> dict[str, Any]:
     try:
         found = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise InvalidTokenError("json") from None
+        raise InvalidTokenError(Fault.JSON) from None
     if not isinstance(found, dict):
-        raise InvalidTokenError("no object")
+        raise InvalidTokenError(Fault.NO_OBJECT)
     return found
 
 

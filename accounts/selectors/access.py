@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from uuid import UUID
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from django.contrib.auth.models import Group
 from django.db.models import Subquery

@@ -102,14 +102,13 @@ def end_all(*, actor: Actor, user_id: UUID, reason: str, keep: UUID | None = Non
         tell(kind=Kind.USER, value=str(user_id), actor=actor, reason=reason)
     else:
         _tell_each(actor, reason, [pk.hex for pk, _ in ending])
-    kept = {"kept": str(keep)} if keep is not None else {}
     record(
         actor=actor,
         action="sessions.ended",
         target=user,
         reason=reason,
         sessions=len(ending),
-        **kept,
+        kept=keep,
     )
     return len(ending)
 

@@ -27,7 +27,7 @@ from accounts.services.signing_keys import signer
 from audit.services.acts import audited
 from audit.services.records import record
 from core import tracing
-from core.errors import ForbiddenError, NotSignedInError
+from core.errors import NotFoundError, NotSignedInError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -223,11 +223,13 @@ def sign_out(request: HttpRequest | Request, *, actor: Actor) -> None:
 
 @audited
 def end_own(*, actor: Actor, session_id: UUID) -> UserSession:
-    """End one of the actor's own sessions; raises ForbiddenError for another's or none."""
-    session = UserSession.objects.filter(pk=session_id, user_id=actor.user_id).first()
-    if session is None or actor.user_id is None:
+    """End one of the actor's own sessions; raises NotFoundError for another's or none."""
+    session = None
+    if actor.user_id is not None:
+        session = UserSession.objects.filter(pk=session_id, user_id=actor.user_id).first()
+    if session is None:
         message = "You have no such session."
-        raise ForbiddenError(message)
+        raise NotFoundError(message)
     end_session(actor=actor, session=session, reason="Ended by its owner.")
     return session
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.actors import person_id_of
 from core.errors import ForbiddenError
 from core.rest.permissions import SIGNED_IN
 from notifications import selectors
@@ -66,7 +66,7 @@ class FeedView(APIView):
     def get(self, request: Request) -> Response:
         asked = FeedQuerySerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        user_id = request.user.pk if isinstance(request.user, User) else None
+        user_id = person_id_of(request)
         granted = frozenset(name for name in ASKED if request.user.has_perm(name))
         audiences = audiences_of(allowed_topics(granted), user_id)
         positions = selectors.positions(audiences, user_id)
