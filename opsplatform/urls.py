@@ -19,6 +19,7 @@ urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("admin/", admin.site.urls),
     path("api/docs/", include("opsplatform.explorer.views")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
+    path("api/", include("accounts.api.urls")),
     path("api/", include("audit.api.urls")),
     path("api/", include("notifications.api.urls")),
     path("api/", include("reliability.api.urls")),
