@@ -130,7 +130,7 @@ class LoginView(APIView):
     `/api/auth/mfa`. 429 `locked` says in Retry-After when the next attempt is judged.
     """
 
-    authentication_classes: ClassVar = []
+    authentication_classes = ()
     capabilities: ClassVar = {"POST": PUBLIC}
 
     @extend_schema(operation_id="auth_login", request=LoginSerializer, responses=TokensSerializer)
@@ -151,7 +151,7 @@ class LoginView(APIView):
 class MfaView(APIView):
     """Prove the second factor that signing in asked for."""
 
-    authentication_classes: ClassVar = []
+    authentication_classes = ()
     capabilities: ClassVar = {"POST": PUBLIC}
 
     @extend_schema(operation_id="auth_mfa", request=MfaSerializer, responses=TokensSerializer)
@@ -170,7 +170,7 @@ class MfaView(APIView):
 class PasskeyBeginView(APIView):
     """Begin signing in by a passkey alone."""
 
-    authentication_classes: ClassVar = []
+    authentication_classes = ()
     capabilities: ClassVar = {"POST": PUBLIC}
 
     @extend_schema(operation_id="auth_passkey_begin", request=None, responses=ChallengeSerializer)
@@ -182,7 +182,7 @@ class PasskeyBeginView(APIView):
 class PasskeyView(APIView):
     """Sign in by a passkey alone, which must have verified its user."""
 
-    authentication_classes: ClassVar = []
+    authentication_classes = ()
     capabilities: ClassVar = {"POST": PUBLIC}
 
     @extend_schema(
