@@ -9,11 +9,13 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models.signals import m2m_changed
 from django.dispatch import receiver
 
 from accounts.actors import actor_of
 from accounts.models import User
 from accounts.roles import ROLES
+from accounts.selectors import access
 from accounts.services.sessions import begin_web
 from audit.services.acts import unwatched
 from audit.services.records import record, record_refusal
@@ -40,6 +42,14 @@ def fill_roles(using: str = DEFAULT_DB_ALIAS, **_: object) -> None:
         for name, wanted in ROLES.items():
             group, _created = Group.objects.using(using).get_or_create(name=name)
             group.permissions.set([known[right] for right in wanted if right in known])
+
+
+@receiver(m2m_changed, sender=User.groups.through)
+@receiver(m2m_changed, sender=User.user_permissions.through)
+@receiver(m2m_changed, sender=Group.permissions.through)
+def drop_rights(**_: object) -> None:
+    """Read rights anew in this process, whoever changed them; services tell the others."""
+    access.standing.apply(access.Kind.ROLES, "")
 
 
 @receiver(user_logged_in)

@@ -106,12 +106,13 @@ def _prepare(*, most: int) -> list[str]:
     import django
 
     django.setup()
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.auth import login
     from django.contrib.auth.models import Group
-    from django.contrib.sessions.backends.db import SessionStore
     from django.core.management import call_command
     from django.db import transaction
+    from django.http import HttpRequest
 
+    from accounts.authentication.sessionstore import SessionStore
     from accounts.models import User
 
     call_command("migrate", verbosity=0)
@@ -122,12 +123,10 @@ def _prepare(*, most: int) -> list[str]:
             user = User(username=f"listener{number}", is_staff=True, password="!")  # noqa: S106  # opens nothing
             user.save()
             user.groups.add(group)
-            store = SessionStore()
-            store[SESSION_KEY] = str(user.pk)
-            store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-            store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-            store.create()
-            keys.append(str(store.session_key))
+            request = HttpRequest()
+            request.session = SessionStore()
+            login(request, user)
+            keys.append(str(request.session.session_key))
     return keys
 
 

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
+def _fresh_access() -> Iterator[None]:
+    """Forget what is known of people and tokens, and close the feed's connection."""
+    from accounts.authentication import tokens
+    from accounts.selectors import access
+
+    yield
+    access.reset()
+    tokens.forget()
+
+
+@pytest.fixture(autouse=True)
 def _fresh_limits() -> None:
     """Forget what earlier tests have counted."""
     from accounts.selectors import api_keys, dashboard_keys, networks

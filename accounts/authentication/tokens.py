@@ -57,6 +57,12 @@ verified: Final = _Verified()
 _noted: dict[str, float] = {}
 
 
+def forget() -> None:
+    """Verify every token anew; for tests."""
+    verified.clear()
+    _noted.clear()
+
+
 def principal_of(raw: str, *, reading: bool = False) -> PersonPrincipal | None:
     """Return who holds the token, or None for whatever is no valid token of an active person.
 

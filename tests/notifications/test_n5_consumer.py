@@ -7,13 +7,16 @@ import contextlib
 import json
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group
-from django.contrib.sessions.models import Session
+from django.utils import timezone
 
-from accounts.services.users import reset_password
+from accounts.models import UserSession
+from accounts.services import revocation
+from accounts.services.users import reset_password, update_user
 from audit.models import AuditRecord
 from core.actors import SYSTEM
 from core.crypto import keyed_digest
@@ -638,27 +641,28 @@ def test_figures_are_taken_only_while_somebody_watches(session):
 
 
 def _end_session(operator, session):
-    Session.objects.all().delete()
+    revocation.end_session(
+        actor=SYSTEM, session=UserSession.objects.get(user=operator), reason="test"
+    )
 
 
-def _expire(operator, session):
-    Session.objects.update(expire_date="2020-01-01T00:00:00Z")
+def _end_all(operator, session):
+    revocation.end_all(actor=SYSTEM, user_id=operator.pk, reason="test")
+
+
+def _end_everything(operator, session):
+    revocation.end_everything(actor=SYSTEM, reason="test")
 
 
 def _disable(operator, session):
-    type(operator).objects.update(is_active=False)
+    update_user(actor=SYSTEM, user_id=operator.pk, email="", roles=["operator"], is_active=False)
 
 
 def _reset(operator, session):
     reset_password(actor=SYSTEM, user_id=operator.pk)
 
 
-def _change(operator, session):
-    operator.set_password("another good password")
-    operator.save()
-
-
-@pytest.mark.parametrize("revoke", [_end_session, _expire, _disable, _reset, _change])
+@pytest.mark.parametrize("revoke", [_end_session, _end_all, _end_everything, _disable, _reset])
 def test_who_is_signed_out_hears_nothing_after_a_second(operator, session, revoke):
     async def talk(hub):
         line = await Line(hub, cookie(session)).accepted()
@@ -672,6 +676,19 @@ def test_who_is_signed_out_hears_nothing_after_a_second(operator, session, revok
         assert await line.closed() == 4401
         assert loop.time() - began < 1
         assert len(hub.hub.sockets) == 1
+
+    converse(talk)
+
+
+def test_a_session_that_ends_by_itself_is_noticed(operator, session, monkeypatch):
+    monkeypatch.setattr(livehub, "HOLD_SECONDS", 0.1)
+
+    async def talk(hub):
+        line = await Line(hub, cookie(session)).accepted()
+        await line.frame("hello")
+        long_ago = timezone.now() - timedelta(minutes=31)
+        await in_db(lambda: UserSession.objects.update(last_seen_at=long_ago))
+        assert await line.closed() == 4401
 
     converse(talk)
 

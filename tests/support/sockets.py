@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import uvicorn
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.auth import login
 from django.db import connections
+from django.http import HttpRequest
 
+from accounts.authentication.sessionstore import SessionStore
 from notifications.consumers import Consumer
 from notifications.services.livehub import LiveHub
 from opsplatform.bridge.protocol import GuardedProtocol
@@ -69,13 +70,12 @@ async def in_db(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def sign_in(user: User) -> str:
-    """Return the key of a new session of a person."""
-    store = SessionStore()
-    store[SESSION_KEY] = str(user.pk)
-    store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    store.create()
-    return str(store.session_key)
+    """Return the cookie of a new session of a person."""
+    request = HttpRequest()
+    request.session = SessionStore()
+    login(request, user)
+    request.session.save()
+    return str(request.session.session_key)
 
 
 def cookie(session: str) -> dict[str, str]:
