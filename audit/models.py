@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.utils import timezone
+
+from core.jobs import Job
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -181,26 +183,26 @@ class AuditSpilled(models.Model):
         return str(self.uid)
 
 
-class AuditVerification(models.Model):
-    """What a look at the whole chain has found."""
+class AuditVerification(Job):
+    """A look at the whole chain, and what it has found."""
 
-    class State(models.TextChoices):
-        SOUND = "sound", "Sound"
-        DAMAGED = "damaged", "Damaged"
-        FAILED = "failed", "Could not run"
+    task_name: ClassVar[str] = "audit.run_verification"
 
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField()
-    state = models.CharField(max_length=7, choices=State)
-    asked_by = models.CharField(max_length=200)
-    size = models.BigIntegerField(default=0)
-    chain = models.CharField(max_length=64, blank=True)
-    rows = models.BigIntegerField(default=0)
-    findings = models.JSONField(default=list)
+    requested_by = models.CharField(max_length=200, editable=False)
+    rows = models.BigIntegerField(default=0, editable=False)
+    size = models.BigIntegerField(default=0, editable=False)
+    chain = models.CharField(max_length=64, blank=True, editable=False)
+    findings = models.JSONField(default=list, editable=False)
 
-    class Meta:
+    class Meta(Job.Meta):
         default_permissions = ()
-        ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.get_state_display()} at {self.size}"
+        return f"Verification for {self.requested_by}"
+
+    @property
+    def verdict(self) -> str:
+        """What came of it, as a word that has a tone."""
+        if self.state != self.State.DONE:
+            return str(self.state)
+        return "damaged" if self.findings else "sound"

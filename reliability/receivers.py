@@ -1,4 +1,4 @@
-"""What reliability does when a job of its own was ended by the sweep."""
+"""What reliability does when a job of its own was ended, or the audit log tells of trouble."""
 
 from __future__ import annotations
 
@@ -6,15 +6,46 @@ from typing import TYPE_CHECKING
 
 from django.dispatch import receiver
 
+from audit.signals import chain_damaged, database_bypassed
+from core.actors import SYSTEM
 from core.jobs import ended
 from reliability.models import UptimeTest
+from reliability.services import incidents
 from reliability.services.uptime_tests import tell_end
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Sequence
+
+    from audit.models import AuditRecord
 
 
 @receiver(ended, sender=UptimeTest)
 def tell(job_id: uuid.UUID, **_: object) -> None:
     """Tell whoever waits for it."""
     tell_end(job_id)
+
+
+@receiver(chain_damaged)
+def open_for_damage(findings: Sequence[str], **_: object) -> None:
+    """Open an incident: somebody changed the audit log, or a disk did."""
+    incidents.open_own(
+        actor=SYSTEM,
+        key="audit-damaged",
+        title="The audit log is damaged",
+        detail=f"{findings[0]} Keep the database and its backups, and verify again.",
+    )
+
+
+@receiver(database_bypassed)
+def open_for_bypass(records: Sequence[AuditRecord], **_: object) -> None:
+    """Open an incident: a table that decides about access was changed past the platform."""
+    first = records[0]
+    more = f" and {len(records) - 1} more" if len(records) > 1 else ""
+    incidents.open_own(
+        actor=SYSTEM,
+        key="database-bypassed",
+        title="The database was changed past the platform",
+        detail=f"{first.target_type} {first.target_id}{more}, by {first.actor_name} "
+        f"(audit record {first.pk}).",
+    )

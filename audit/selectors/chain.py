@@ -135,5 +135,6 @@ def seal_lag_seconds() -> float:
 
 
 def last_verification() -> AuditVerification | None:
-    """Return the newest look at the whole chain."""
-    return AuditVerification.objects.order_by("-id").first()
+    """Return the newest look at the whole chain that came to an end."""
+    done = AuditVerification.objects.filter(state=AuditVerification.State.DONE)
+    return done.order_by("-finished_at").first()

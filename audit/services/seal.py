@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.engine.chain import GENESIS, UNSIGNED_ACTION, digest_of, next_chain
-from audit.engine.verification import is_keyed
+from audit.engine.walk import is_keyed
 from audit.models import AuditCheckpoint, AuditLink, AuditRecord
 from audit.selectors import chain
 from audit.services import records
@@ -64,7 +64,7 @@ def _seal_batch(held: Held | None) -> int:
     with transaction.atomic():
         if held is not None:
             leases.fence(held)
-        horizon = _only_sealer()
+        horizon = only_sealer()
         rows = _unsealed(horizon)
         if not rows:
             return 0
@@ -121,7 +121,7 @@ def _send_forgery(forged: list[int]) -> None:
     chain_damaged.send_robust(AuditRecord, findings=texts)
 
 
-def _only_sealer() -> int:
+def only_sealer() -> int:
     """Wait for other sealers; return the first transaction that has not ended, 0 on SQLite."""
     if connection.vendor != "postgresql":
         return 0

@@ -18,6 +18,7 @@ from opsplatform.settings.apps import (
     USE_TZ,
     WSGI_APPLICATION,
 )
+from opsplatform.settings.audit import OPS_AUDIT_LEGAL_HOLD, OPS_AUDIT_RETENTION_DAYS
 from opsplatform.settings.celery import (
     CELERY_ACCEPT_CONTENT,
     CELERY_BEAT_SCHEDULER,

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from reliability.engine.probe import Result
 
 KIND: Final = "reliability.check_down"
+# Incidents of the platform itself, which no check finds.
+OWN_KIND: Final = "platform.security"
+OWN_NAME: Final = "OpsPlatform"
 MAX_NOTE: Final = 4000
 IS_DOWN: Final = "is down"
 # What the title of an alert says of a check whose incident ends.
@@ -95,6 +98,8 @@ def resolve(*, actor: Actor, incident_id: int, reason: str) -> Incident:
     """End an incident by hand; it does not open again until the check was up in between."""
     text = _written(reason, "reason")
     check_id = _get(incident_id).check_of_id
+    if check_id is None:
+        return _resolve_own(actor=actor, incident_id=incident_id, text=text)
     # The state is locked before the incident, as the flush does.
     state = CheckState.objects.select_for_update().filter(pk=check_id).first()
     incident = _get(incident_id)
@@ -105,6 +110,59 @@ def resolve(*, actor: Actor, incident_id: int, reason: str) -> Incident:
     _resolve(incident, actor=actor, check=check, state=state, what=BY_HAND, text=text)
     _settle(state, settled=True)
     return incident
+
+
+@audited
+def open_own(*, actor: Actor, key: str, title: str, detail: str) -> Incident | None:
+    """Open an incident of the platform itself, such as a damaged log; None if it is open already.
+
+    Nothing recovers by itself here: a person resolves it.
+    """
+    dedup_key = f"{OWN_KIND}:{key}"
+    if Incident.objects.filter(dedup_key=dedup_key, state__in=_OPEN).exists():
+        return None
+    incident = Incident.objects.create(
+        service_name=OWN_NAME,
+        title=title[:300],
+        dedup_key=dedup_key,
+        detail=answers.detail(detail),
+        started_at=timezone.now(),
+    )
+    _tell(incident, IncidentEvent.Kind.OPENED, actor=actor, text=detail)
+    record(actor=actor, action="incident.opened", target=incident, reason=detail)
+    _alert_own(incident, actor=actor, status="firing", title=incident.title, body=detail)
+    return incident
+
+
+def _resolve_own(*, actor: Actor, incident_id: int, text: str) -> Incident:
+    ended = Incident.objects.filter(
+        pk=incident_id, state__in=_OPEN, dedup_key__startswith=f"{OWN_KIND}:"
+    ).update(state=Incident.State.RESOLVED, resolved_at=timezone.now())
+    incident = _get(incident_id)
+    if not ended:
+        message = "The incident is resolved already."
+        raise InvalidTransitionError(message)
+    _tell(incident, IncidentEvent.Kind.RESOLVED, actor=actor, text=text)
+    record(actor=actor, action="incident.resolved", target=incident, reason=text)
+    title = f"Resolved: {incident.title}"
+    _alert_own(incident, actor=actor, status="resolved", title=title, body=text)
+    return incident
+
+
+def _alert_own(incident: Incident, *, actor: Actor, status: str, title: str, body: str) -> None:
+    # Two numbers for each incident: its opening, and its end.
+    emit(
+        actor=actor,
+        kind=OWN_KIND,
+        severity=incident.severity,
+        status=status,
+        dedup_key=incident.dedup_key,
+        transition_seq=incident.pk * 2 + (status == "resolved"),
+        title=title,
+        body=body,
+        service=OWN_NAME,
+        links={"incident": _page(incident)},
+    )
 
 
 @audited
@@ -168,11 +226,12 @@ def _alert(
             "failure": incident.failure,
             "tier": check.service.tier,
         },
-        links={
-            "incident": f"{settings.BASE_URL.rstrip('/')}"
-            f"/admin/reliability/incident/{incident.pk}/change/"
-        },
+        links={"incident": _page(incident)},
     )
+
+
+def _page(incident: Incident) -> str:
+    return f"{settings.BASE_URL.rstrip('/')}/admin/reliability/incident/{incident.pk}/change/"
 
 
 def _tell(

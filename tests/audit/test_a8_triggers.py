@@ -1,6 +1,7 @@
 """Writes past the application leave a record, and the log itself only grows (A8)."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from django.core.management import call_command
@@ -102,9 +103,9 @@ def test_an_act_that_changes_nothing_needs_no_record(make_user):
 def test_a_savepoint_that_rolls_back_takes_nothing_along(make_user):
     user = make_user()
     with act():
-        savepoint = transaction.savepoint()
-        type(user).objects.filter(pk=user.pk).update(is_staff=True)
-        transaction.savepoint_rollback(savepoint)
+        with suppress(ZeroDivisionError), transaction.atomic():
+            type(user).objects.filter(pk=user.pk).update(is_staff=True)
+            raise ZeroDivisionError
         type(user).objects.filter(pk=user.pk).update(is_superuser=True)
         record(actor=SYSTEM, action="user.promoted", target=user)
     assert bypasses() == []
