@@ -71,6 +71,7 @@ _USERS_READ: Final = frozenset(
         "accounts.view_user",
         "auth.view_group",
         "accounts.view_rolepolicy",
+        "accounts.view_installation",
         "accounts.view_usersession",
         "accounts.view_accesschange",
         "accounts.view_signingkey",
@@ -235,6 +236,7 @@ AREAS: Final[tuple[Area, ...]] = (
             "accounts.view_user": "see people",
             "auth.view_group": "see roles",
             "accounts.view_rolepolicy": "see what roles ask of their members",
+            "accounts.view_installation": "see the networks of the console",
         },
         {
             "accounts.add_user": "add people",

@@ -21,6 +21,9 @@ class Installation(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = "console access"
+        verbose_name_plural = "console access"
+        default_permissions = ("change", "view")
         constraints = [
             models.CheckConstraint(name="installation_is_one_row", condition=models.Q(id=1))
         ]

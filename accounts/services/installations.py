@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
-from django.db import transaction
 
 from accounts.models import Installation
 from accounts.services.lockout import PEPPER
+from audit.services.acts import audited, unwatched
 from audit.services.records import record
 from core import crypto
 from core.errors import NotConfiguredError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NAME: Final = "INSTALLATION_KEY"
 
 
-@transaction.atomic
+@audited
 def claim(*, actor: Actor, adopt: bool = False) -> None:
     """Claim the database for this keyring, or make sure that it is the one that claimed it.
 
@@ -33,7 +33,7 @@ def claim(*, actor: Actor, adopt: bool = False) -> None:
     settings.KEYRING.ensure(FIELD_KEY)
     settings.KEYRING.ensure(PEPPER)
     keyring_id = crypto.key_id(settings.KEYRING.ensure(_NAME))
-    installation, _ = Installation.objects.get_or_create(pk=1)
+    installation = ensure()
     if installation.keyring_id == keyring_id:
         return
     if installation.keyring_id and not adopt:
@@ -53,3 +53,12 @@ def claim(*, actor: Actor, adopt: bool = False) -> None:
         before=before,
         after={"keyring_id": keyring_id},
     )
+
+
+def ensure() -> Installation:
+    """Return the row of the platform as a whole; the first to ask makes it."""
+    found = Installation.objects.filter(pk=1).first()
+    if found is not None:
+        return found
+    with unwatched("the one row, with its defaults, says nothing yet"):
+        return Installation.objects.get_or_create(pk=1)[0]

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from accounts.engine.networks import allows, parse
 from accounts.models import AccessChange, Installation, RolePolicy
 from accounts.selectors import networks as remembered
+from accounts.services.installations import ensure
 from accounts.services.revocation import tell
 from audit.services.acts import audited
 from audit.services.records import changes, record
@@ -75,7 +76,8 @@ def set_console_networks(*, actor: Actor, networks: Iterable[str]) -> None:
     """Limit the console to these networks; raises InvalidInputError if the author is outside."""
     wanted = cleaned(networks)
     _refuse_excluding_author(wanted)
-    installation = Installation.objects.select_for_update().get_or_create(pk=1)[0]
+    ensure()
+    installation = Installation.objects.select_for_update().get(pk=1)
     old, new = changes({"networks": installation.console_networks}, {"networks": wanted})
     if not new:
         return
@@ -98,14 +100,14 @@ def set_role_policy(
     wanted = cleaned(networks)
     if actor.user_id is not None and group.user_set.filter(pk=actor.user_id).exists():
         _refuse_excluding_author(wanted)
-    policy = RolePolicy.objects.get_or_create(group=group)[0]
+    policy = RolePolicy.objects.filter(group=group).first() or RolePolicy(group=group)
     old, new = changes(
         {"mfa_required": policy.mfa_required, "networks": policy.networks},
         {"mfa_required": mfa_required, "networks": wanted},
     )
     if new:
-        RolePolicy.objects.filter(pk=policy.pk).update(mfa_required=mfa_required, networks=wanted)
-        policy.refresh_from_db()
+        policy.mfa_required, policy.networks = mfa_required, wanted
+        policy.save()
         record(actor=actor, action="role_policy.updated", target=group, before=old, after=new)
         tell(
             kind=AccessChange.Kind.ROLES,
@@ -123,7 +125,7 @@ def clear_allow_lists(*, actor: Actor, reason: str) -> int:
 
     The way back in for whoever is shut out and stands at the machine.
     """
-    installation = Installation.objects.get_or_create(pk=1)[0]
+    installation = ensure()
     before: dict[str, object] = {}
     if installation.console_networks:
         before["console"] = installation.console_networks

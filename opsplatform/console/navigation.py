@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
+from accounts.models import AccessReview
 from notifications.models import Notification
 from reliability.models import Incident
 
@@ -61,6 +62,10 @@ def _dead_messages() -> int:
     return found[: _MOST_COUNTED + 1].count()
 
 
+def _open_reviews() -> int:
+    return AccessReview.objects.filter(closed_at=None)[: _MOST_COUNTED + 1].count()
+
+
 GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
     ("Overview", (Page("Dashboard", "admin:index"),)),
     (
@@ -79,6 +84,13 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
         (
             Page("Users", "accounts.user"),
             Page("Roles", "auth.group"),
+            Page("Sessions", "accounts.usersession"),
+            Page("API keys", "accounts.apikey"),
+            Page("Dashboard keys", "accounts.denieddashkey"),
+            Page("Console access", "accounts.installation"),
+            Page("Access reviews", "accounts.accessreview", _open_reviews, "open"),
+            Page("Signing keys", "accounts.signingkey"),
+            Page("Revocations", "accounts.accesschange"),
             Page("Audit log", "audit.auditrecord"),
         ),
     ),

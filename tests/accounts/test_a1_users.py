@@ -72,7 +72,7 @@ def test_a_change_of_roles_tells_before_and_after():
     users.create_user(actor=SYSTEM, username="root", roles=["admin"])
     user, _ = users.create_user(actor=SYSTEM, username="ada", roles=["analyst"])
     users.update_user(actor=SYSTEM, user_id=user.pk, email="", roles=["operator"], is_active=True)
-    payload = json.loads(_last().payload)
+    payload = json.loads(AuditRecord.objects.get(action="user.updated").payload)
     assert payload == {"before": {"roles": ["analyst"]}, "after": {"roles": ["operator"]}}
 
 

@@ -98,13 +98,13 @@ def test_the_console_leads_to_a_new_password_first(client):
     answer = client.post(
         "/admin/login/?next=/admin/", {"username": "ADMIN", "password": password}, follow=True
     )
-    assert answer.redirect_chain[-1][0] == "/admin/password_change/"
-    assert client.get("/admin/accounts/user/").headers["Location"] == "/admin/password_change/"
+    assert answer.redirect_chain[-1][0] == "/account/password/"
+    assert client.get("/admin/accounts/user/").headers["Location"] == "/account/password/"
     assert client.get("/api/audit/").json()["type"].endswith("password-change-required")
 
     new = "correct horse battery staple"
     form = {"old_password": password, "new_password1": new, "new_password2": new}
-    client.post("/admin/password_change/", form)
+    client.post("/account/password/", form)
 
     assert client.get("/admin/").status_code == 200
     assert client.get("/api/audit/").status_code == 200
@@ -115,7 +115,7 @@ def test_the_one_time_password_cannot_be_kept(client):
     _, password = create_first_admin(actor=SYSTEM)
     client.post("/admin/login/", {"username": "admin", "password": password})
     form = {"old_password": password, "new_password1": password, "new_password2": password}
-    page = client.post("/admin/password_change/", form)
+    page = client.post("/account/password/", form)
     assert "Choose another password than the one you have." in page.content.decode()
     assert User.objects.get().must_change_password
 
@@ -138,5 +138,5 @@ def test_an_expired_one_time_password_does_not_sign_in(client):
     answer = client.post("/admin/login/", {"username": "admin", "password": password})
     assert answer.status_code == 200
     assert "has expired" in answer.content.decode()
-    assert AuditRecord.objects.filter(action="session.refused", actor_name="admin").count() == 1
+    assert AuditRecord.objects.filter(action="session.refused").count() == 1
     assert "_auth_user_id" not in client.session

@@ -1,0 +1,180 @@
+"""Access reviews in the console: each line is confirmed or really taken away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import Http404, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+
+from accounts.actors import actor_of
+from accounts.models import AccessReview, AccessReviewItem
+from accounts.services import access_reviews, stepup
+from core.adminbase import RecordAdmin
+from core.components import badge, when
+from core.errors import DomainError, StepUpRequiredError
+from core.pagebase import told
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
+
+_DECIDE = "accounts.decide_accessreview"
+_OPEN = AccessReviewItem.Decision.OPEN
+_FACTS = {
+    "roles": "Roles",
+    "role": "Role",
+    "source": "From",
+    "owner": "Owner",
+    "scopes": "May",
+    "networks": "Only from",
+    "last_sign_in": "Last sign-in",
+    "last_used": "Last used",
+    "second_factor": "Second factor",
+    "since": "Since",
+    "expires": "Ends",
+}
+
+
+@admin.register(AccessReview)
+class AccessReviewAdmin(RecordAdmin[AccessReview]):
+    """The reviews of all quarters, the newest first."""
+
+    exports = True
+    empty_text = "One is opened each quarter, with everybody and every key that may act then."
+    list_display = ["quarter", "state", "progress", "due", "closed"]
+    change_form_template = "admin/accounts/accessreview/page.html"
+
+    class Media:
+        css: ClassVar = {"all": ["css/account.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AccessReview]:
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                items_total=Count("items"),
+                items_open=Count("items", filter=Q(items__decision=_OPEN)),
+            )
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the decisions."""
+        wrap = self.admin_site.admin_view
+        return [
+            path(
+                "items/<int:item_id>/<str:decision>/",
+                wrap(self.decide),
+                name="accounts_accessreview_decide",
+            ),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="State")
+    def state(self, review: AccessReview) -> str:
+        if review.closed_at is not None:
+            return badge("ok", "Closed")
+        if review.due_at < timezone.now():
+            return badge("bad", "Overdue", tone="bad")
+        return badge("info", "Open")
+
+    @admin.display(description="Decided")
+    def progress(self, review: AccessReview) -> str:
+        total = getattr(review, "items_total", 0)
+        return f"{total - getattr(review, 'items_open', 0)} of {total}"
+
+    @admin.display(description="Due", ordering="due_at")
+    def due(self, review: AccessReview) -> str:
+        return when(review.due_at)
+
+    @admin.display(description="Closed", ordering="closed_at")
+    def closed(self, review: AccessReview) -> str:
+        return when(review.closed_at)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        review = self.get_object(request, object_id)
+        if review is None or not self.has_view_permission(request, review):
+            return super().change_view(request, object_id, form_url, extra_context)
+        items = list(review.items.all())
+        kinds = [(kind.label, [i for i in items if i.kind == kind]) for kind in access_reviews.Kind]
+        shown = {
+            **self.admin_site.each_context(request),
+            "title": str(review),
+            "opts": self.opts,
+            "review": review,
+            "facts": [
+                ("State", self.state(review)),
+                ("Opened", when(review.opened_at)),
+                ("Due", when(review.due_at)),
+                ("Decided", self.progress(review)),
+                *([("Closed by", review.closed_by)] if review.closed_at else []),
+            ],
+            "kinds": [(label, [_told(item) for item in found]) for label, found in kinds if found],
+            "may_decide": request.user.has_perm(_DECIDE) and review.closed_at is None,
+        }
+        return TemplateResponse(request, self.change_form_template, shown)
+
+    def decide(self, request: HttpRequest, item_id: int, decision: str) -> HttpResponse:
+        """Take a decision; what takes access away is asked once more."""
+        if not request.user.has_perm(_DECIDE):
+            raise PermissionDenied
+        item = AccessReviewItem.objects.select_related("review").filter(pk=item_id).first()
+        if item is None or decision not in {"confirmed", "revoked"}:
+            raise Http404
+        page = reverse("admin:accounts_accessreview_change", args=[item.review_id])
+        stepup.require(request)
+        if request.method != "POST":
+            shown = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": f"{'Revoke' if decision == 'revoked' else 'Confirm'} {item.name}?",
+                "item": item,
+                "decision": decision,
+                "page": page,
+            }
+            return TemplateResponse(request, "admin/accounts/accessreview/decide.html", shown)
+        try:
+            access_reviews.decide(
+                actor=actor_of(request),
+                item_id=item.pk,
+                decision=access_reviews.Decision(decision),
+                reason=request.POST.get("reason", "").strip()[:200],
+            )
+        except StepUpRequiredError:
+            raise
+        except DomainError as error:
+            self.message_user(request, told(error), messages.ERROR)
+        else:
+            self.message_user(request, f"{item.name}: {decision}.", messages.SUCCESS)
+        return HttpResponseRedirect(page)
+
+
+def _told(item: AccessReviewItem) -> dict[str, object]:
+    """Return a line of the review as the page shows it."""
+    facts = [(_FACTS.get(name, name), _text(value)) for name, value in item.facts.items() if value]
+    tone = {"confirmed": "ok", "revoked": "bad"}.get(item.decision, "info")
+    return {
+        "item": item,
+        "facts": facts,
+        "is_open": item.decision == _OPEN,
+        "mark": badge(item.decision, item.get_decision_display(), tone=tone),
+        "warns": item.facts.get("second_factor") is False,
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    return "yes" if value is True else str(value)
