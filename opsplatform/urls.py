@@ -13,6 +13,7 @@ from opsplatform.schema import SchemaView
 urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("observability.api.urls")),
+    path(".well-known/", include("accounts.api.well_known")),
     path("account/", include("accounts.pages.urls")),
     # Before the console's own pages of these names.
     path("admin/", include("accounts.pages.sign_in_urls")),

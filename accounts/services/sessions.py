@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -22,12 +23,12 @@ from accounts.engine.cookies import digest_of
 from accounts.engine.tokens import ACCESS_SECONDS, Claims
 from accounts.models import Installation, User, UserSession
 from accounts.selectors import signing
-from accounts.services.revocation import end_session
+from accounts.services.revocation import end_session, end_token
 from accounts.services.signing_keys import signer
 from audit.services.acts import audited
 from audit.services.records import record
 from core import tracing
-from core.errors import NotFoundError, NotSignedInError
+from core.errors import InvalidInputError, NotFoundError, NotSignedInError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,6 +233,54 @@ def end_own(*, actor: Actor, session_id: UUID) -> UserSession:
         raise NotFoundError(message)
     end_session(actor=actor, session=session, reason="Ended by its owner.")
     return session
+
+
+@audited
+def revoke(
+    *,
+    actor: Actor,
+    reason: str,
+    token: str = "",
+    jti: str = "",
+    session_id: UUID | None = None,
+) -> None:
+    """End one access token or one session; raises InvalidInputError, NotFoundError.
+
+    A refresh token ends its session, for the session is what it could be exchanged in.
+    """
+    if token.startswith("opsr_"):
+        parsed = chain.parse(token, _peppers())
+        session_id = parsed.session_id if parsed is not None else None
+    elif token:
+        try:
+            jti = tokens.read(
+                token, issuer=signing.issuer(), key_of=signing.key_of, now=time.time()
+            ).jti
+        except tokens.InvalidTokenError:
+            message = "That is no token that holds."
+            raise InvalidInputError(message, errors={"token": [message]}) from None
+    if jti:
+        end_token(actor=actor, jti=jti, reason=reason)
+        return
+    session = None
+    if session_id is not None:
+        session = UserSession.objects.filter(pk=session_id).first()
+    if session is None:
+        message = "There is no such session."
+        raise NotFoundError(message)
+    end_session(actor=actor, session=session, reason=reason)
+
+
+def person_called(name: str) -> UUID:
+    """Return the id of a person by id or name; raises NotFoundError."""
+    which = Q(username=User.normalize_username(name))
+    with suppress(ValueError):
+        which |= Q(pk=UUID(name))
+    found = User.objects.filter(which).values_list("pk", flat=True).first()
+    if found is None:
+        message = "There is no such person."
+        raise NotFoundError(message)
+    return found
 
 
 def rekey(sid: str, cookie: str) -> None:
