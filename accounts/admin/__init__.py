@@ -1,5 +1,5 @@
 """Access in the console."""
 
-from accounts.admin import dashboard_keys, keys, networks, reviews, roles, users
+from accounts.admin import dashboard_keys, keys, networks, reviews, roles, sessions, users
 
-__all__ = ["dashboard_keys", "keys", "networks", "reviews", "roles", "users"]
+__all__ = ["dashboard_keys", "keys", "networks", "reviews", "roles", "sessions", "users"]

@@ -23,7 +23,7 @@ from accounts.engine.cookies import digest_of
 from accounts.engine.tokens import ACCESS_SECONDS, Claims
 from accounts.models import Installation, User, UserSession
 from accounts.selectors import signing
-from accounts.services.revocation import end_session, end_token
+from accounts.services.revocation import clear_old, end_session, end_token
 from accounts.services.signing_keys import signer
 from audit.services.acts import audited
 from audit.services.records import record
@@ -48,6 +48,7 @@ SEEN: Final = "seen"
 API_IDLE: Final = timedelta(hours=12)
 CONSOLE_IDLE: Final = timedelta(minutes=30)
 SEEN_SECONDS: Final = 60
+_LISTED_DAYS: Final = 90
 _PEPPER: Final = "REFRESH_PEPPER"
 _REFUSED: Final = "Sign in again."
 
@@ -315,9 +316,12 @@ def holding(user_id: UUID) -> list[UserSession]:
 
 
 def clear_expired() -> None:
-    """Delete the rows of sessions that nobody can use any more."""
+    """Delete what nobody can use any more; sign-ins stay listed for three months."""
     engine = import_module(settings.SESSION_ENGINE)
     engine.SessionStore.clear_expired()
+    limit = timezone.now() - timedelta(days=_LISTED_DAYS)
+    UserSession.objects.filter(expires_at__lt=limit).delete()
+    clear_old()
 
 
 def _begin(
