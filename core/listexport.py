@@ -116,10 +116,11 @@ def _csv(labels: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield writer.writerow(labels)
     for row in rows:
-        yield writer.writerow([_harmless(text) for text in row])
+        yield writer.writerow([harmless(text) for text in row])
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Return a cell that no spreadsheet runs."""
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 

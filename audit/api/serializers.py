@@ -9,20 +9,25 @@ from audit.models import AuditRecord
 
 
 class AuditRecordSerializer(serializers.ModelSerializer[AuditRecord]):
-    """One act."""
+    """One act, with its place in the chain once it is sealed."""
 
     details = serializers.SerializerMethodField()
+    seq = serializers.IntegerField(read_only=True, allow_null=True)
+    digest = serializers.SerializerMethodField()
 
     class Meta:
         model = AuditRecord
         fields = [
             "id",
             "at",
+            "category",
             "action",
             "outcome",
             "actor_kind",
             "actor_key",
             "actor_name",
+            "on_behalf_of",
+            "session",
             "address",
             "user_agent",
             "request_id",
@@ -32,9 +37,29 @@ class AuditRecordSerializer(serializers.ModelSerializer[AuditRecord]):
             "target_name",
             "reason",
             "details",
+            "seq",
+            "digest",
         ]
 
     def get_details(self, row: AuditRecord) -> dict[str, Any]:
         """Return the payload as an object."""
         details: dict[str, Any] = json.loads(row.payload)
         return details
+
+    def get_digest(self, row: AuditRecord) -> str | None:
+        """Return the digest that the chain holds, in hexadecimal."""
+        digest = getattr(row, "digest", None)
+        return bytes(digest).hex() if digest is not None else None
+
+
+class HeadSerializer(serializers.Serializer[Any]):
+    """The signed head of the chain: keep it elsewhere, and later rewriting is noticed."""
+
+    size = serializers.IntegerField()
+    chain = serializers.CharField()
+    at = serializers.CharField()
+    prev = serializers.CharField(allow_blank=True)
+    key_id = serializers.CharField()
+    signature = serializers.CharField()
+    public_key = serializers.CharField()
+    seal_lag_seconds = serializers.FloatField()

@@ -1,0 +1,107 @@
+"""How records are shown: their words, their difference, their links to more of the same."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.text import capfirst
+
+from core.actors import ActorKind
+
+if TYPE_CHECKING:
+    from audit.models import AuditRecord
+
+_NOTHING: Final = "-"
+# What the page says in its own places.
+_OWN: Final = frozenset({"before", "after"})
+
+
+def timeline_url(**query: str) -> str:
+    """Return where everything of one actor, target, session or request stands."""
+    return f"{reverse('admin:audit_auditrecord_timeline')}?{urlencode(query)}"
+
+
+def actor_link(row: AuditRecord) -> str:
+    """Return the actor's name, leading to everything that they did."""
+    url = timeline_url(actor_kind=row.actor_kind, actor=row.actor_key)
+    return format_html('<a href="{}">{}</a>', url, row.actor_name)
+
+
+def target_name(row: AuditRecord) -> str:
+    """Return what was acted on, in words."""
+    kind = row.target_type.rpartition(".")[2]
+    return f"{kind} {row.target_name or row.target_id}".strip()
+
+
+def target_link(row: AuditRecord) -> str:
+    """Return what was acted on, leading to everything that was done to it."""
+    if not row.target_id:
+        return target_name(row) or _NOTHING
+    url = timeline_url(target_type=row.target_type, target=row.target_id)
+    return format_html('<a href="{}">{}</a>', url, target_name(row))
+
+
+def kind_of_actor(kind: str) -> str:
+    """Return the kind of an actor in words."""
+    words = {ActorKind.API_KEY: "API key", ActorKind.DATABASE: "Database"}
+    return words.get(ActorKind(kind), capfirst(kind.replace("_", " "))) if kind in _KINDS else kind
+
+
+_KINDS: Final = frozenset(kind.value for kind in ActorKind)
+
+
+def difference(row: AuditRecord) -> list[tuple[str, str, str, str]]:
+    """Return name, value before, value after and how it changed, of each field that did."""
+    payload = details(row)
+    before, after = (payload.get(name) for name in ("before", "after"))
+    old = before if isinstance(before, dict) else {}
+    new = after if isinstance(after, dict) else {}
+    return [
+        (_label(name), _text(old.get(name, _NOTHING)), _text(new.get(name, _NOTHING)), how)
+        for name in dict.fromkeys([*old, *new])
+        if (how := _how(name, old, new))
+    ]
+
+
+def other_details(row: AuditRecord) -> list[tuple[str, str]]:
+    """Return what else the record tells."""
+    return [
+        (_label(name), _text(value)) for name, value in details(row).items() if name not in _OWN
+    ]
+
+
+def details(row: AuditRecord) -> dict[str, Any]:
+    """Return the payload; somebody may have spoiled it in the database."""
+    try:
+        found = json.loads(row.payload)
+    except ValueError:
+        return {"payload": row.payload}
+    return found if isinstance(found, dict) else {"payload": row.payload}
+
+
+def _how(name: str, old: dict[str, Any], new: dict[str, Any]) -> str:
+    if name not in old:
+        return "added"
+    if name not in new:
+        return "removed"
+    return "changed" if old[name] != new[name] else ""
+
+
+def _label(name: str) -> str:
+    return capfirst(name.replace("_", " "))
+
+
+def _text(value: object) -> str:
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str | int):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
+        return ", ".join(str(item) for item in value) or "nothing"
+    return json.dumps(value, ensure_ascii=False, indent=1)
