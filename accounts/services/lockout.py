@@ -8,11 +8,13 @@ becomes of the sign-in, and no lock is held while a hash is computed.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from django.conf import settings
 from django.db import connection
@@ -43,6 +45,9 @@ _ALL: Final = "all"
 _ALL_LIMIT: Final = 1_000
 _ALL_SECONDS: Final = 300
 _KEEP_SECONDS: Final = 2 * _DAY
+
+_lines: Final[WeakValueDictionary[str, threading.Lock]] = WeakValueDictionary()
+_lines_guard: Final = threading.Lock()
 
 _TABLE: Final = AttemptBucket._meta.db_table
 # Failures and attempts in flight as they count now: fifteen quiet minutes forget failures; what
@@ -235,23 +240,47 @@ def _reserve(
     day_limit: int = 0,
 ) -> Ticket:
     give_up = time.monotonic() + _WAIT_SECONDS
-    while True:
-        now = time.time()
-        # A read comes first: whoever is locked out must not make the database write.
-        bucket = AttemptBucket.objects.filter(key=key).first()
-        if bucket is None:
-            _run(_MAKE, key=key)
-        elif (wait := _wait(bucket, now, day_limit=day_limit)) > 0:
-            raise _locked(wait)
-        given = {**_now(now), "key": key, "limit": LIMIT, "day_limit": day_limit}
-        with connection.cursor() as cursor:
-            cursor.execute(_RESERVE, given)
-            if cursor.rowcount == 1:
+    # Of the threads of this process that want the same, one asks the database: a hundred that ask
+    # fifty times a second would leave no time to compute hashes.
+    waiting = _line(key)
+    if not waiting.acquire(timeout=_WAIT_SECONDS):
+        raise _busy()
+    try:
+        while True:
+            now = time.time()
+            if _take(key, now, day_limit):
                 return Ticket(key, now, others, name, place)
-        if time.monotonic() > give_up:
-            message = "Other attempts for this account are being judged. Try again in a moment."
-            raise BusyError(message, retry_after=2)
-        time.sleep(_PAUSE_SECONDS)
+            if time.monotonic() > give_up:
+                raise _busy()
+            time.sleep(_PAUSE_SECONDS)
+    finally:
+        waiting.release()
+
+
+def _take(key: str, now: float, day_limit: int) -> bool:
+    """Reserve one attempt if there is room; raises TooManyError while nothing is verified."""
+    # A read comes first: whoever is locked out, or must wait, must not make the database write.
+    bucket = AttemptBucket.objects.filter(key=key).first()
+    if bucket is None:
+        _run(_MAKE, key=key)
+    elif (wait := _wait(bucket, now, day_limit=day_limit)) > 0:
+        raise _locked(wait)
+    elif bucket.pending >= LIMIT and bucket.pending_at >= now - _STALE_SECONDS:
+        return False
+    given = {**_now(now), "key": key, "limit": LIMIT, "day_limit": day_limit}
+    with connection.cursor() as cursor:
+        cursor.execute(_RESERVE, given)
+        return cursor.rowcount == 1
+
+
+def _line(key: str) -> threading.Lock:
+    with _lines_guard:
+        return _lines.setdefault(key, threading.Lock())
+
+
+def _busy() -> BusyError:
+    message = "Other attempts for this account are being judged. Try again in a moment."
+    return BusyError(message, retry_after=2)
 
 
 def _refuse_locked_address(key: str) -> None:
