@@ -25,6 +25,7 @@ from core.actors import SYSTEM, Actor, ActorKind
 if TYPE_CHECKING:
     from accounts.engine.snapshots import Snapshot
     from accounts.selectors.api_keys import KnownKey
+    from core.keyring import Version
 
 
 def principal_of(raw: str, address: str, *, reading: bool = False) -> APIKeyPrincipal | None:
@@ -58,17 +59,38 @@ def standing_principal(key_id: str) -> APIKeyPrincipal | None:
     return _principal(known) if known is not None else None
 
 
+class _Peppers:
+    """The peppers by their ids, as long as the keyring's file is the same."""
+
+    def __init__(self) -> None:
+        self._versions: list[Version] | None = None
+        self._by_id: dict[str, bytes] = {}
+        self.current = ""
+
+    def of(self, pepper_id: str) -> bytes | None:
+        """Return the pepper of that id while it is valid."""
+        versions = settings.KEYRING.versions(services.PEPPER)
+        if versions is not self._versions:
+            valid = settings.KEYRING.all_valid(services.PEPPER)
+            self._by_id = {crypto.key_id(pepper): pepper.encode() for pepper in valid}
+            self.current = crypto.key_id(valid[0]) if valid else ""
+            self._versions = versions
+        return self._by_id.get(pepper_id)
+
+
+_peppers: Final = _Peppers()
+
+
 def _is_right(known: KnownKey, raw: str) -> bool:
-    peppers = settings.KEYRING.all_valid(services.PEPPER)
-    for pepper in peppers:
-        if crypto.key_id(pepper) == known.pepper_id:
-            right = hmac.compare_digest(crypto.keyed_digest(pepper, raw), known.digest)
-            if right and pepper != peppers[0]:
-                # The pepper was rotated, and only now the key can be seen again.
-                row = APIKey.objects.get(key_id=known.key_id)
-                services.reseal(actor=SYSTEM, key=row, raw=raw)
-            return right
-    return False
+    pepper = _peppers.of(known.pepper_id)
+    if pepper is None:
+        return False
+    right = hmac.compare_digest(hmac.digest(pepper, raw.encode(), "sha256"), known.digest)
+    if right and known.pepper_id != _peppers.current:
+        # The pepper was rotated, and only now the key can be seen again.
+        row = APIKey.objects.get(key_id=known.key_id)
+        services.reseal(actor=SYSTEM, key=row, raw=raw)
+    return right
 
 
 def _principal(known: KnownKey) -> APIKeyPrincipal | None:
