@@ -6,7 +6,6 @@ the session out of what comes back.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -251,7 +250,7 @@ def confirm_password(*, user: User, password: str) -> None:
 def _readable(username: str, password: str) -> str:
     passwords.refuse_unreadable(password)
     passwords.refuse_unreadable(username, field="username")
-    name = unicodedata.normalize("NFKC", username[: LONGEST_NAME + 1]).casefold()
+    name = User.normalize_username(username[: LONGEST_NAME + 1])
     if not username or len(name) > LONGEST_NAME:
         message = f"A username has 1 to {LONGEST_NAME} characters."
         raise InvalidInputError(message, errors={"username": [message]})

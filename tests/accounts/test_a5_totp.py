@@ -4,13 +4,14 @@ import base64
 
 import pytest
 
+from accounts.actors import actor_for
 from accounts.engine import totp as codes
-from accounts.models import TOTPDevice
+from accounts.models import LoginChallenge, TOTPDevice
 from accounts.services import challenges, login, recovery, totp
 from accounts.services.mfa import CodeRefusedError
 from audit.models import AuditRecord
 from core.crypto import UnsealError
-from core.errors import InvalidInputError, InvalidTransitionError
+from core.errors import InvalidInputError, InvalidTransitionError, NotSignedInError
 from tests.accounts.factors import PASSWORD, RP, code_of, with_app, with_codes
 
 SHA1 = b"12345678901234567890"
@@ -80,8 +81,6 @@ def test_a_wrong_first_code_adds_nothing_and_may_be_corrected(make_user):
         totp.confirm(**given, code="000000")
     assert TOTPDevice.objects.count() == 0
 
-    from accounts.actors import actor_for
-
     given["actor"] = actor_for(user)
     totp.confirm(**given, code=code_of(seed))
     with pytest.raises(InvalidTransitionError):
@@ -139,15 +138,11 @@ def test_a_token_of_the_second_step_works_once(make_user):
         login.second_step(token=asked.token, rp=RP, place="login", code="000000")
     login.second_step(token=asked.token, rp=RP, place="login", code=code_of(seed))
 
-    from core.errors import NotSignedInError
-
     with pytest.raises(NotSignedInError, match="Begin again"):
         login.second_step(token=asked.token, rp=RP, place="login", code=code_of(seed, steps=1))
 
 
 def test_a_token_is_not_kept_in_the_clear_and_runs_out(make_user):
-    from accounts.models import LoginChallenge
-
     user = make_user(username="ann")
     with_app(user)
     asked = login.attempt(username="ann", password=PASSWORD, place="login", rp=RP)
@@ -177,8 +172,6 @@ def test_a_recovery_code_works_once_in_any_spelling(make_user):
 
 
 def test_new_recovery_codes_end_the_old_ones(make_user):
-    from accounts.actors import actor_for
-
     user = make_user(username="ann")
     with_app(user)
     old = with_codes(user)
