@@ -98,6 +98,7 @@ class RefreshView(APIView):
     capabilities: ClassVar = {"POST": PUBLIC}
 
     @extend_schema(
+        operation_id="auth_refresh",
         request=RefreshSerializer,
         responses=RefreshedSerializer,
         auth=[],
@@ -121,6 +122,7 @@ class LogoutView(APIView):
     capabilities: ClassVar = {"POST": SIGNED_IN}
 
     @extend_schema(
+        operation_id="auth_logout",
         request=None,
         responses={204: None},
         description="End the session that the request came with, its tokens and its cookie.",
@@ -141,7 +143,9 @@ class MeView(APIView):
     capabilities: ClassVar = {"GET": SIGNED_IN}
 
     @extend_schema(
-        responses=PersonSerializer, description="Who the credential stands for, with its rights."
+        operation_id="auth_me",
+        responses=PersonSerializer,
+        description="Who the credential stands for, with its rights.",
     )
     def get(self, request: Request) -> Response:
         """Tell who is asking."""
@@ -184,7 +188,9 @@ class SessionsView(APIView):
     capabilities: ClassVar = {"GET": SIGNED_IN, "DELETE": SIGNED_IN}
 
     @extend_schema(
-        responses=SessionSerializer(many=True), description="One's own sessions that hold."
+        operation_id="auth_sessions",
+        responses=SessionSerializer(many=True),
+        description="One's own sessions that hold.",
     )
     def get(self, request: Request) -> Response:
         """List them."""
@@ -194,6 +200,7 @@ class SessionsView(APIView):
         return Response(SessionSerializer(rows, many=True, context=context).data)
 
     @extend_schema(
+        operation_id="auth_sessions_end",
         parameters=[
             OpenApiParameter(
                 "others", bool, description="true: keep the session that the request came with."
@@ -221,7 +228,11 @@ class SessionView(APIView):
 
     capabilities: ClassVar = {"DELETE": SIGNED_IN}
 
-    @extend_schema(responses={204: None}, description="End one of one's own sessions.")
+    @extend_schema(
+        operation_id="auth_session_end",
+        responses={204: None},
+        description="End one of one's own sessions.",
+    )
     def delete(self, request: Request, session_id: UUID) -> Response:
         """End it."""
         _person_of(request)
