@@ -43,8 +43,9 @@ def _fresh_limits() -> None:
     if settings.REDIS_URL:
         with redis.Redis.from_url(settings.REDIS_URL) as client:
             client.flushdb()
-    for file in settings.OPS_DATA_DIR.glob("volatile.sqlite3*"):
-        file.unlink()
+    for pattern in ("volatile.sqlite3*", "audit/head.json", "audit/spill/*.jsonl"):
+        for file in settings.OPS_DATA_DIR.glob(pattern):
+            file.unlink()
 
 
 @pytest.fixture(autouse=True, scope="session")

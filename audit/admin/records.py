@@ -261,8 +261,8 @@ def chain_state() -> dict[str, Any]:
         "sealed": f"{checkpoint.size:,}" if checkpoint is not None else "0",
         "lag": round(lag),
         "is_late": lag > 60,  # noqa: PLR2004  # a minute
-        "last": last,
-        "last_verdict": _verdict(last) if last is not None else "",
+        "verified": last,
+        "verdict": _verdict(last) if last is not None else "",
         "work": work or None,
     }
 

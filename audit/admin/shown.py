@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from django.apps import apps
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
@@ -33,8 +34,16 @@ def actor_link(row: AuditRecord) -> str:
 
 def target_name(row: AuditRecord) -> str:
     """Return what was acted on, in words."""
-    kind = row.target_type.rpartition(".")[2]
+    kind = _noun(row.target_type)
     return f"{kind} {row.target_name or row.target_id}".strip()
+
+
+def _noun(label: str) -> str:
+    """Return the name of a kind of thing; a relation of a table keeps its own."""
+    try:
+        return capfirst(str(apps.get_model(label)._meta.verbose_name))
+    except (LookupError, ValueError):
+        return label.partition(".")[2]
 
 
 def target_link(row: AuditRecord) -> str:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connections
 
 from observability.engine.findings import Finding, State, down
-from observability.health import beat, broker, database, disk, migrations, workers
+from observability.health import audit, beat, broker, database, disk, migrations, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +56,7 @@ _UNLESS_DRILL: Final = (
     Probe("worker", workers.probe_worker),
     Probe("daemon", workers.probe_daemon),
     Probe("beat", beat.probe),
+    Probe("audit", audit.probe),
 )
 
 
