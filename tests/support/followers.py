@@ -151,7 +151,30 @@ def _fork(sid: str) -> str:
     return f"{seen} {mine}"
 
 
-_ORDERS = {"knows": _knows, "until": _until, "end": _end, "fork": _fork}
+def _key(kid: str) -> str:
+    """Tell whether a signing key is trusted here."""
+    from accounts.selectors import access, signing
+
+    access.fresh()
+    return "refused" if signing.key_of(kid) is None else "trusted"
+
+
+def _until_key(kid: str) -> str:
+    """Wait until a signing key is refused; return how long that took."""
+    began = time.monotonic()
+    while _key(kid) == "trusted":
+        time.sleep(0.002)
+    return str(time.monotonic() - began)
+
+
+_ORDERS = {
+    "key": _key,
+    "until_key": _until_key,
+    "knows": _knows,
+    "until": _until,
+    "end": _end,
+    "fork": _fork,
+}
 
 if __name__ == "__main__":
     _serve()
