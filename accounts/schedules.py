@@ -10,7 +10,7 @@ PERIODIC_JOBS: Final = (
         task="accounts.clear_sessions",
         cron="30 4 * * *",
         expires_seconds=3600,
-        why="Deletes expired console sessions.",
+        why="Deletes expired console sessions and what was counted of attempts to sign in.",
     ),
     PeriodicJob(
         name="API keys",

@@ -2,14 +2,16 @@
 
 from celery import shared_task
 
-from accounts.services import access_reviews, api_keys, sessions
+from accounts.services import access_reviews, api_keys, challenges, lockout, sessions
 from core.actors import Actor
 
 
 @shared_task(name="accounts.clear_sessions")
 def clear_sessions() -> None:
-    """Delete expired console sessions."""
+    """Delete expired console sessions, and attempts and challenges that say nothing any more."""
     sessions.clear_expired()
+    lockout.clear_old()
+    challenges.clear_old()
 
 
 @shared_task(name="accounts.tend_api_keys")

@@ -270,7 +270,8 @@ def _take(key: str, now: float, day_limit: int) -> bool:
     given = {**_now(now), "key": key, "limit": LIMIT, "day_limit": day_limit}
     with connection.cursor() as cursor:
         cursor.execute(_RESERVE, given)
-        return cursor.rowcount == 1
+        taken: bool = cursor.rowcount == 1
+        return taken
 
 
 def _line(key: str) -> threading.Lock:
