@@ -157,7 +157,7 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
         except DomainError as error:
             self.message_user(request, told(error), messages.ERROR)
         else:
-            self.message_user(request, f"{item.name}: {decision}.", messages.SUCCESS)
+            self.message_user(request, f"{decision.capitalize()}: {item.name}.", messages.SUCCESS)
         return HttpResponseRedirect(page)
 
 

@@ -237,7 +237,7 @@ class UserAdmin(SettingsAdmin[User]):
             title="Disable these people?",
             effect="They cannot sign in, and whatever they or their keys are doing ends at once.",
             act=partial(users.disable_user, actor=actor_of(request)),
-            done="disabled",
+            done="Disabled",
         )
 
     @admin.action(description="Enable", permissions=["disable"])
@@ -249,7 +249,7 @@ class UserAdmin(SettingsAdmin[User]):
             title="Enable these people?",
             effect="They can sign in again, and API keys of theirs that have not ended work.",
             act=partial(users.enable_user, actor=actor_of(request)),
-            done="enabled",
+            done="Enabled",
         )
 
     @admin.action(description="End all sessions", permissions=["end"])
@@ -263,7 +263,7 @@ class UserAdmin(SettingsAdmin[User]):
             title="End all their sessions?",
             effect="Every browser and program of theirs is signed out. API keys go on.",
             act=partial(revocation.end_all, actor=actor_of(request), reason="Ended by an admin."),
-            done="signed out everywhere",
+            done="Signed out everywhere",
         )
 
     @admin.action(description="Unlock", permissions=["reset"])
@@ -275,7 +275,7 @@ class UserAdmin(SettingsAdmin[User]):
             title="Unlock these accounts?",
             effect="Wrong passwords and codes are counted from nothing again.",
             act=partial(lockout.unlock, actor=actor_of(request)),
-            done="unlocked",
+            done="Unlocked",
         )
 
     @admin.action(description="Remove second factors", permissions=["reset"])
@@ -290,7 +290,7 @@ class UserAdmin(SettingsAdmin[User]):
             effect="Apps, passkeys and recovery codes of theirs are forgotten and their sessions "
             "end. Make sure by another way that it is they who ask.",
             act=partial(mfa.reset, actor=actor_of(request)),
-            done="left without a second factor",
+            done="Left without a second factor",
         )
 
     @admin.action(description="Give a new one-time password", permissions=["reset"])
@@ -339,11 +339,13 @@ class UserAdmin(SettingsAdmin[User]):
             except StepUpRequiredError:
                 raise
             except DomainError as error:
-                self.message_user(request, f"{user.username}: {told(error)}", messages.ERROR)
+                self.message_user(
+                    request, f"Not done for {user.username}: {told(error)}", messages.ERROR
+                )
             else:
                 succeeded.append(user.username)
         if succeeded:
-            self.message_user(request, f"{', '.join(succeeded)}: {done}.", messages.SUCCESS)
+            self.message_user(request, f"{done}: {', '.join(succeeded)}.", messages.SUCCESS)
         return None
 
 
