@@ -23,6 +23,7 @@ class KeySetView(APIView):
     capabilities: ClassVar = {"GET": PUBLIC}
 
     @extend_schema(
+        operation_id="well_known_jwks",
         responses=inline_serializer(
             "KeySet", {"keys": serializers.ListField(child=serializers.DictField())}
         ),

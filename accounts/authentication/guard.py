@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
 
-from accounts.selectors import access
+from accounts.authentication.credentials import READING
 from accounts.services import sessions
-from core.errors import UnavailableError
-from core.rest.errors import plain_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponseBase
 
-READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+    from accounts.authentication.sessionstore import SessionStore
 
 
 class SessionGuardMiddleware:
-    """Lets nobody in on old knowledge, and remembers when a session was used last."""
+    """Tells the session whether the request changes anything, and when it was used last."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer the request; 503 while nobody can find out what was revoked."""
+        """Answer the request."""
         if settings.SESSION_COOKIE_NAME not in request.COOKIES:
             return self._get_response(request)
-        try:
-            access.fresh(reading=request.method in READING)
-        except UnavailableError as error:
-            if not request.path.startswith("/api/"):
-                raise
-            response = plain_problem(error.status, error.message)
-            response["Retry-After"] = "5"
-            return response
+        # The store itself asks what was revoked, and only if somebody reads the session.
+        cast("SessionStore", request.session).is_reading = request.method in READING
         answer = self._get_response(request)
         _note_use(request)
         return answer

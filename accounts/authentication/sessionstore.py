@@ -27,9 +27,12 @@ class SessionStore(DatabaseStore):
     """Keeps sessions in the database, and a copy in Redis where there is one.
 
     What it holds of a person is given out only while their sign-in holds: it has not ended, nor
-    been idle too long, and nothing has ended all of theirs. The caller asks `access.fresh()` first.
+    been idle too long, and nothing has ended all of theirs. Raises UnavailableError while nobody
+    can know.
     """
 
+    is_reading = False
+    """Whether the request changes nothing; then it may go on what is known, if that is allowed."""
     _cache_away_until = _NEVER
 
     def load(self) -> dict[str, Any]:
@@ -40,10 +43,12 @@ class SessionStore(DatabaseStore):
             data = self.decode(row.session_data) if row is not None else {}
             if data:
                 self._to_cache(data)
-        if SESSION_KEY in data and not _holds(data):
-            # A new value is made when something is written: nobody goes on with the old one.
-            self._session_key = None
-            return {}
+        if SESSION_KEY in data:
+            access.fresh(reading=self.is_reading)
+            if not _holds(data):
+                # A new value is made when something is written: nobody goes on with the old one.
+                self._session_key = None
+                return {}
         if sid := data.get(sessions.SID):
             tracing.amend(session=sid)
         return data
