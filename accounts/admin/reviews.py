@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 _DECIDE = "accounts.decide_accessreview"
 _OPEN = AccessReviewItem.Decision.OPEN
+_HEADS = {
+    AccessReviewItem.Kind.PERSON: "People",
+    AccessReviewItem.Kind.API_KEY: "API keys",
+    AccessReviewItem.Kind.DASHBOARD_KEY: "Dashboard keys",
+}
 _FACTS = {
     "roles": "Roles",
     "role": "Role",
@@ -108,7 +113,7 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
         if review is None or not self.has_view_permission(request, review):
             return super().change_view(request, object_id, form_url, extra_context)
         items = list(review.items.all())
-        kinds = [(kind.label, [i for i in items if i.kind == kind]) for kind in access_reviews.Kind]
+        kinds = [(_HEADS[kind], [i for i in items if i.kind == kind]) for kind in _HEADS]
         shown = {
             **self.admin_site.each_context(request),
             "title": str(review),

@@ -31,7 +31,7 @@ class ProfileForm(forms.ModelForm[User]):
         model = User
         fields = ["email"]
         labels = {"email": "E-mail"}
-        help_texts = {"email": "Where messages about your account go."}
+        help_texts = {"email": "So that admins can reach you."}
 
 
 @dataclass(frozen=True)

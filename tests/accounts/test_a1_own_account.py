@@ -61,26 +61,28 @@ def test_sessions_name_device_addresses_and_which_is_this_one(make_user):
     assert other.get("/account/").status_code == 200
 
 
-def test_one_session_is_ended_by_its_owner(make_user):
+def test_one_session_is_ended_by_its_owner(make_user, django_capture_on_commit_callbacks):
     user = make_user(role="user")
     client = signed_in(user)
     this = UserSession.objects.get()
     other = signed_in(user)
     ending = UserSession.objects.exclude(pk=this.pk).get()
-    client.post(f"/account/sessions/{ending.pk}/end/")
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(f"/account/sessions/{ending.pk}/end/")
     ending.refresh_from_db()
     assert ending.revoked_at is not None
     assert other.get("/account/").status_code == 302
     assert client.get("/account/").status_code == 200
 
 
-def test_all_others_are_ended_and_this_one_goes_on(make_user):
+def test_all_others_are_ended_and_this_one_goes_on(make_user, django_capture_on_commit_callbacks):
     user = make_user(role="user")
     client = signed_in(user)
     this = UserSession.objects.get()
     others = [signed_in(user) for _ in range(3)]
     stranger = signed_in(make_user(role="user"))
-    client.post("/account/sessions/end-others/")
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/account/sessions/end-others/")
     assert list(UserSession.objects.filter(user=user, revoked_at=None)) == [this]
     assert [one.get("/account/").status_code for one in others] == [302, 302, 302]
     assert client.get("/account/").status_code == 200
