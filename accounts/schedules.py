@@ -13,6 +13,14 @@ PERIODIC_JOBS: Final = (
         why="Deletes expired console sessions and what was counted of attempts to sign in.",
     ),
     PeriodicJob(
+        name="Signing keys",
+        task="core.run_loop_slice",
+        kwargs={"loop": "accounts.signing_keys"},
+        cron="*/5 * * * *",
+        expires_seconds=300,
+        why="Stands in for the daemon: rotates the keys that sign tokens while no daemon does.",
+    ),
+    PeriodicJob(
         name="API keys",
         task="accounts.tend_api_keys",
         cron="20 * * * *",

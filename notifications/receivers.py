@@ -112,6 +112,30 @@ def tell_expiring(
     )
 
 
+@receiver(signals.access_review_due)
+def tell_review(
+    review_id: int,
+    quarter: str,
+    days_left: int,
+    due_at: datetime,
+    open_items: int,
+    **_: Any,  # noqa: ANN401  # the same
+) -> None:
+    """Alert that somebody has to confirm who may do what."""
+    if days_left < 0:
+        when = f"is {-days_left} days overdue"
+    else:
+        when = "is due today" if days_left == 0 else f"is due in {days_left} days"
+    _raise(
+        "access.review_due",
+        key=str(review_id),
+        seq=int(due_at.timestamp()) * 1000 - days_left,
+        title=f"The access review {quarter} {when}",
+        body=f"{open_items} lines wait for a decision. Confirm or revoke them in the console, "
+        "Access reviews.",
+    )
+
+
 @receiver(signals.mfa_removed)
 def tell_removed(name: str, by: str, what: str, user_id: UUID, **_: Any) -> None:  # noqa: ANN401  # the same
     """Alert that a second factor is gone."""

@@ -4,7 +4,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 
-from accounts.roles import ROLES
+from accounts.roles import AREAS, ROLES
 
 OURS = {"accounts", "audit", "core", "notifications", "observability", "reliability"}
 
@@ -49,3 +49,11 @@ def test_the_auditor_changes_nothing():
 def test_the_auditor_reads_what_the_admin_reads():
     readable = {code for code in ROLES["admin"] if ".view_" in code}
     assert readable <= ROLES["auditor"]
+
+
+def test_every_permission_stands_in_one_area_in_plain_words():
+    told = [name for area in AREAS for name in (*area.reads, *area.changes)]
+    assert sorted(told) == sorted(set().union(*ROLES.values()))
+    words = [text for area in AREAS for text in (*area.reads.values(), *area.changes.values())]
+    assert len(set(words)) == len(words)
+    assert not any("_" in text for text in words)

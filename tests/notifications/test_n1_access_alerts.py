@@ -60,6 +60,17 @@ def told():
             ("access.api_key_expiring", "warning", "The API key CI of ann ends in 3 days"),
         ),
         (
+            signals.access_review_due,
+            {
+                "review_id": 1,
+                "quarter": "2026-Q4",
+                "days_left": -7,
+                "due_at": datetime(2026, 12, 1, tzinfo=UTC),
+                "open_items": 3,
+            },
+            ("access.review_due", "warning", "The access review 2026-Q4 is 7 days overdue"),
+        ),
+        (
             signals.mfa_removed,
             {"user_id": uuid4(), "name": "ann", "by": "root", "what": "Phone"},
             ("access.mfa_removed", "warning", "ann lost a second factor: Phone"),

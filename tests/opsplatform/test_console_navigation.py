@@ -28,10 +28,13 @@ ADMIN = {
     "Access": [
         "Users",
         "Roles",
+        "Sessions",
         "API keys",
         "Dashboard keys",
         "Console access",
         "Access reviews",
+        "Signing keys",
+        "Revocations",
         "Audit log",
     ],
     "Notifications": ["Queue", "Alerts", "Channels"],
