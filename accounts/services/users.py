@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.models import Group
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -162,32 +161,6 @@ def _keep_author_in(names: Sequence[str]) -> None:
                 "you come from: you would shut yourself out."
             )
             raise InvalidInputError(message, errors={"roles": [message]})
-
-
-@audited
-def change_own_password(*, actor: Actor, user: User, password: str) -> None:
-    """Set the password that a person chose; raises InvalidInputError for a weak one."""
-    if user.check_password(password):
-        message = "Choose another password than the one you have."
-        raise InvalidInputError(message, errors={"password": [message]})
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        message = "Choose another password."
-        raise InvalidInputError(message, errors={"password": error.messages}) from None
-    user.set_password(password)
-    user.must_change_password = False
-    user.password_expires_at = None
-    user.password_changed_at = timezone.now()
-    user.save(
-        update_fields=[
-            "password",
-            "must_change_password",
-            "password_expires_at",
-            "password_changed_at",
-        ]
-    )
-    record(actor=actor, action="password.changed", target=user)
 
 
 @audited
