@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.db.models import Count, Q
 from django.utils.html import format_html, format_html_join
 
 from accounts.actors import actor_of
@@ -73,7 +74,7 @@ class RoleAdmin(SettingsAdmin[Group]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         found = super().get_queryset(request).select_related("policy")
-        return found.prefetch_related("user_set")
+        return found.annotate(active=Count("user", filter=Q(user__is_active=True)))
 
     def has_add_permission(self, request: HttpRequest, *_: object) -> bool:
         return False
@@ -92,9 +93,9 @@ class RoleAdmin(SettingsAdmin[Group]):
     def purpose(self, group: Group) -> str:
         return PURPOSE.get(group.name, "-")
 
-    @admin.display(description="Members")
+    @admin.display(description="Members", ordering="active")
     def members(self, group: Group) -> int:
-        return sum(user.is_active for user in group.user_set.all())
+        return int(getattr(group, "active", 0))
 
     @admin.display(description="What it asks")
     def asks(self, group: Group) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, connection
 
 from accounts.actors import APIKeyPrincipal
 from accounts.engine import key_format
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from accounts.engine.snapshots import Snapshot
     from accounts.selectors.api_keys import KnownKey
     from core.keyring import Version
+
+logger = logging.getLogger(__name__)
 
 
 def principal_of(raw: str, address: str, *, reading: bool = False) -> APIKeyPrincipal | None:
@@ -168,10 +171,10 @@ class Uses:
         # A failure loses only when keys were last used; the next minute writes again.
         try:
             self.write()
-        except DatabaseError:
-            return
+        except Error as error:
+            logger.warning("When API keys were last used was not written (%s).", error)
         finally:
-            close_old_connections()
+            connection.close()
 
 
 uses: Final = Uses()
