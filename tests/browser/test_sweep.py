@@ -61,11 +61,15 @@ def tell(faults):
         pytest.fail("\n".join(faults), pytrace=False)
 
 
+# Pages of a list that are no rows of it.
+NO_ROWS = {"add", "run", "new", "deny", "allow"}
+
+
 def _first_row(page, model):
     base = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     pattern = re.compile(rf"^{re.escape(base)}([^/?]+)/")
     for link in page.locator(f"main a[href^='{base}'], #content a[href^='{base}']").all():
-        if (found := pattern.match(link.get_attribute("href"))) and found[1] not in {"add", "run"}:
+        if (found := pattern.match(link.get_attribute("href"))) and found[1] not in NO_ROWS:
             return f"{base}{found[1]}/"
     return None
 
@@ -98,6 +102,11 @@ def test_pages_of_a_model(browse, model):
         ("/admin/reliability/", "app", 200),
         ("/admin/password_change/", "password-change", 200),
         ("/admin/password_change/done/", "password-changed", 200),
+        ("/account/", "account", 200),
+        ("/account/sessions/", "account-sessions", 200),
+        ("/account/keys/", "account-keys", 200),
+        ("/account/keys/new/", "account-keys-new", 200),
+        ("/admin/accounts/denieddashkey/new/", "dashboard-key-new", 200),
         ("/admin/no/such/page/", "not-found", 404),
         ("/admin/core/lease/add/", "forbidden", 403),
         ("/admin/reliability/incident/1/resolve/", "incident-resolve", 200),
