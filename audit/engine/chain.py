@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -65,7 +66,12 @@ def body_of(texts: Mapping[str, str]) -> bytes:
 
 def mac_of(secret: str, body: bytes) -> str:
     """Return the keyed digest that only the platform can make."""
-    return f"{key_id(secret)}:{hmac.digest(secret.encode(), body, 'sha256').hex()}"
+    return f"{_key_id(secret)}:{hmac.digest(secret.encode(), body, 'sha256').hex()}"
+
+
+@lru_cache(maxsize=8)
+def _key_id(secret: str) -> str:
+    return key_id(secret)
 
 
 def digest_of(hashed: bytes) -> bytes:

@@ -7,7 +7,8 @@ import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from audit.models import AuditRecord
 from audit.services import acts, repeats, spill
 from core import tracing
 from core.actors import ActorKind
+from core.keyring import KeyringError
 
 if TYPE_CHECKING:
     from django.db import models
@@ -36,6 +38,7 @@ _INSERT: Final = (
     f"INSERT INTO audit_auditrecord ({', '.join(_COLUMNS)}) "  # noqa: S608  # names of columns
     f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}) RETURNING id"
 )
+_READ: Final = ("id", *_COLUMNS)
 # PostgreSQL stores neither NUL nor lone surrogates, and the separator parts the hashed columns.
 _UNSTORABLE: Final = str.maketrans({"\0": "\N{REPLACEMENT CHARACTER}", SEPARATOR: " "})
 
@@ -102,17 +105,24 @@ def record_error(
 
 def insert(texts: Mapping[str, str]) -> AuditRecord:
     """Write a row from its texts, with its keyed digest."""
-    mac = mac_of(settings.KEYRING.ensure(MAC_KEY), body_of(texts))
-    values = [texts[name] for name in BODY_FIELDS]
+    mac = mac_of(_secret(), body_of(texts))
+    values: list[Any] = [texts[name] for name in BODY_FIELDS]
     at = datetime.fromisoformat(texts["at"]).replace(tzinfo=UTC)
     if connection.vendor == "postgresql":
         values[0] = f"{values[0]}+00"
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, [*values, mac])
         record_id = cursor.fetchone()[0]
-    row = AuditRecord(id=record_id, mac=mac, **{**texts, "at": at})
-    row._state.adding = False  # noqa: SLF001  # it was inserted
-    return row
+    values[0] = at
+    return AuditRecord.from_db(connection.alias, _READ, [record_id, *values, mac])
+
+
+def _secret() -> str:
+    try:
+        # Without a look at the disk: the keyring remembers for seconds.
+        return settings.KEYRING.current(MAC_KEY)
+    except KeyringError:
+        return settings.KEYRING.ensure(MAC_KEY)
 
 
 def replay_spilled() -> int:
@@ -188,6 +198,8 @@ def changes(
 
 
 def _storable(value: object) -> object:
+    if value.__class__ is str:
+        return _plain(value)[:_LONGEST_DETAIL]
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):
@@ -204,6 +216,7 @@ def _plain(text: str) -> str:
     return text.translate(_UNSTORABLE).encode("utf-8", "replace").decode()
 
 
+@lru_cache(maxsize=1_024)
 def _address(text: str) -> str:
     try:
         address = ipaddress.ip_address(text)

@@ -143,7 +143,7 @@ def test_only_changes_are_logged(clock, caplog):
     ("mode", "names"),
     [
         ("drill", ["database", "migrations", "disk"]),
-        ("normal", ["database", "migrations", "disk", "broker", "worker", "daemon", "beat"]),
+        ("normal", ["database", "migrations", "disk", "broker", "worker", "daemon", "beat", "audit"]),
     ],
 )
 def test_a_drill_copy_is_judged_by_less(mode, names):
@@ -182,6 +182,7 @@ def test_the_route_answers_200_when_all_live(client):
         "worker",
         "daemon",
         "beat",
+        "audit",
     ]
     assert body["checks"]["worker"] == {"state": "ok", "reason": ""}
     assert answer.headers["Cache-Control"] == "no-store"
