@@ -206,3 +206,22 @@ def test_an_auditor_is_offered_no_revocation(client, console, make_user, owner):
     data = {"action": "revoke", "_selected_action": [str(key.pk)], "confirmed": "yes"}
     client.post("/admin/accounts/apikey/", data)
     assert APIKey.objects.valid().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_writes_uses_by_itself(owner, settings):
+    from accounts.authentication.api_keys import principal_of, uses
+    from tests.support.platform import wait_until
+
+    settings.API_KEY_USE_SECONDS = 0.05
+    key, raw = make(owner)
+    uses.forget()
+    try:
+        assert principal_of(raw, "192.0.2.1") is not None
+        wait_until(
+            lambda: APIKey.objects.get(pk=key.pk).last_used_address == "192.0.2.1",
+            seconds=5,
+            what="the use",
+        )
+    finally:
+        uses.forget()
