@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
 
 from accounts.authentication.credentials import READING
+from accounts.selectors import access
 from accounts.services import sessions
+from core.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +31,10 @@ class SessionGuardMiddleware:
         """Answer the request."""
         if settings.SESSION_COOKIE_NAME not in request.COOKIES:
             return self._get_response(request)
-        # The store itself asks what was revoked, and only if somebody reads the session.
+        # All that a request asks of memory is then of the same second. Who cannot know yet is
+        # refused by the store, and only if somebody reads the session.
+        with suppress(UnavailableError):
+            access.fresh(reading=True)
         cast("SessionStore", request.session).is_reading = request.method in READING
         answer = self._get_response(request)
         _note_use(request)
