@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from accounts.selectors.networks import lists
 from accounts.services.networks import AddressRefusedError, refuse_address
 from audit.services.records import record_refusal
 from core import tracing
+from core.errors import UnavailableError
 from core.rest.errors import plain_problem
 
 if TYPE_CHECKING:
@@ -36,8 +38,14 @@ class AllowedNetworkMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the request, or 403 with the address that was refused."""
         in_console = request.path.startswith(self._console)
-        if not in_console and settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        has_cookie = settings.SESSION_COOKIE_NAME in request.COOKIES
+        if not in_console and not has_cookie:
             return self._get_response(request)
+        if not has_cookie:
+            # Who brings a cookie has passed the guard before this. A stranger at the sign-in page
+            # is judged by the last known lists while nobody can learn newer ones.
+            with suppress(UnavailableError):
+                access.fresh(reading=True)
         found = lists()
         # Who comes is looked up only where some list could refuse them.
         if found.roles or (in_console and found.console):
