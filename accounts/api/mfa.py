@@ -132,6 +132,7 @@ class DeviceView(APIView):
         operation_id="auth_device_rename", request=RenameSerializer, responses=DeviceSerializer
     )
     def patch(self, request: Request, device_id: UUID) -> Response:
+        """Give one of one's own second factors another name."""
         asked = RenameSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         user, _session = person_and_session(request)
@@ -141,6 +142,7 @@ class DeviceView(APIView):
 
     @extend_schema(operation_id="auth_device_remove", responses={204: None})
     def delete(self, request: Request, device_id: UUID) -> Response:
+        """Remove one of one's own second factors; all other sign-ins end."""
         user, session = person_and_session(request)
         stepup.require(request)
         mfa.remove(actor=actor_of(request), user=user, device_id=device_id, keep=session.pk)

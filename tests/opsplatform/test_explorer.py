@@ -43,7 +43,7 @@ def test_every_operation_of_the_description_is_there_once():
 def test_operations_stand_under_their_noun_and_those_of_probes_last():
     titles = [group.title for group in groups()]
 
-    assert titles[:4] == ["Audit", "Checks", "Incidents", "Notifications"]
+    assert titles[:5] == ["Audit", "Auth", "Checks", "Incidents", "Notifications"]
     assert titles[-1] == "Health"
 
 
@@ -181,7 +181,7 @@ def test_nobody_is_led_to_the_login(client, db, path):
 def test_a_one_time_password_is_changed_first(console, make_user):
     answer = console(make_user(role="auditor", must_change_password=True)).get("/api/docs/")
 
-    assert (answer.status_code, answer["Location"]) == (302, "/admin/password_change/")
+    assert (answer.status_code, answer["Location"]) == (302, "/account/password/")
 
 
 def test_the_list_leads_to_every_operation(console, make_user):
