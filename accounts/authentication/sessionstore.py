@@ -49,7 +49,9 @@ class SessionStore(DatabaseStore):
                 # A new value is made when something is written: nobody goes on with the old one.
                 self._session_key = None
                 return {}
-        if sid := data.get(sessions.SID):
+        sid = data.get(sessions.SID)
+        # Outside a request nothing would take it back again.
+        if sid and tracing.current().request_id:
             tracing.amend(session=sid)
         return data
 

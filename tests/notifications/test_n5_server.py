@@ -13,8 +13,9 @@ import time
 
 import aiohttp
 import pytest
-from django.contrib.sessions.models import Session
 
+from accounts.services.revocation import end_all
+from core.actors import SYSTEM
 from core.crypto import keyed_digest
 from notifications.services import live
 from opsplatform import sockets as server_sockets
@@ -172,13 +173,14 @@ def test_handshakes_are_refused_by_http(path, headers, status, caplog):
 
 
 def test_a_session_that_ends_closes_its_connection_within_a_second(make_user):
-    session = sign_in(make_user(role="operator"))
+    operator = make_user(role="operator")
+    session = sign_in(operator)
 
     async def main(server):
         headers = cookie(session) | {"origin": f"http://127.0.0.1:{server.port}"}
         async with dialled(server.url, headers) as line:
             await frame_of(line, "hello")
-            await in_db(Session.objects.all().delete)
+            await in_db(end_all, actor=SYSTEM, user_id=operator.pk, reason="test")
             began = time.monotonic()
             assert await code_of(line) == 4401
             assert time.monotonic() - began < 1
