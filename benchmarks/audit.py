@@ -95,7 +95,7 @@ def _plain() -> None:
 
     from audit.engine.chain import BODY_FIELDS
 
-    values = ["2026-01-01 00:00:00.000000+00", *(["a text of some length"] * len(BODY_FIELDS))]
+    values = ["2026-01-01 00:00:00.000000+00", *(["a text of length"] * len(BODY_FIELDS))]
     values[1], values[3] = "admin", "allowed"
     columns = ", ".join((*BODY_FIELDS, "mac"))
     places = ", ".join(["%s"] * len(values))
@@ -139,11 +139,13 @@ def _write(
     connection.ensure_connection()
     begin.wait()
     done = 0
-    while not end.is_set():
-        work()
-        done += 1
-    counts.put(done)
-    connection.close()
+    try:
+        while not end.is_set():
+            work()
+            done += 1
+    finally:
+        counts.put(done)
+        connection.close()
 
 
 def _seal(end: Event) -> None:

@@ -122,6 +122,43 @@ WATCHED: Final[dict[str, Watch]] = {
     ),
 }
 
+# Tables that may change without an act, and why.
+EXEMPT: Final[dict[str, str]] = {
+    "accounts_accesschange": "tells of acts that have their own records",
+    "accounts_attemptbucket": "counters of attempts",
+    "accounts_loginchallenge": "lives five minutes and proves nothing alone",
+    "audit_auditarchive": "guarded: only grows",
+    "audit_auditcheckpoint": "guarded: only grows",
+    "audit_auditlink": "guarded: only grows",
+    "audit_auditrecord": "guarded: only grows",
+    "audit_auditrepeat": "counts denials until their summary",
+    "audit_auditspilled": "marks of a replay",
+    "audit_auditverification": "results that anybody can compute again",
+    "auth_permission": "made from code",
+    "core_lease": "the platform's own bookkeeping",
+    "core_process": "the platform's own bookkeeping",
+    "django_admin_log": "unused: the audit log tells more",
+    "django_celery_beat_clockedschedule": "names a moment; the job that uses it is watched",
+    "django_celery_beat_periodictasks": "bookkeeping of the scheduler",
+    "django_celery_beat_solarschedule": "unused",
+    "django_content_type": "made from code",
+    "django_session": "data of browsers; the sign-ins themselves are watched",
+    "notifications_deliveryattempt": "what came of sending",
+    "notifications_event": "alerts as they happened",
+    "notifications_feed": "the live feed",
+    "notifications_feedentry": "the live feed",
+    "notifications_notification": "messages on their way",
+    "notifications_readcursor": "what a person has read",
+    "observability_health": "has no rows",
+    "reliability_checkstate": "what checks found",
+    "reliability_incident": "opened by checks; the acts of people are records",
+    "reliability_incidentevent": "the timeline of an incident",
+    "reliability_platformcheck": "which check is the platform's own",
+    "reliability_sample": "what checks found",
+    "reliability_statesegment": "what checks found",
+    "reliability_uptimetest": "runs that somebody asked for",
+}
+
 _WRITE: Final = re.compile(
     r"(INSERT\b.*?\bINTO|REPLACE\s+INTO|UPDATE|DELETE\s+FROM)\s+\"?(\w+)", re.IGNORECASE | re.DOTALL
 )

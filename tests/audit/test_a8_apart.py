@@ -3,7 +3,10 @@
 import gzip
 import json
 import stat
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -163,6 +166,21 @@ def test_an_archive_is_readable_line_by_line():
     assert (head["format"], head["from_seq"], head["to_seq"]) == ("ops-audit-archive-1", 1, 2)
     assert [row["record"]["action"] for row in rows if "record" in row] == ["thing.done"] * 2
     assert [row["checkpoint"]["size"] for row in rows if "checkpoint" in row] == [2]
+
+
+def test_a_stranger_verifies_an_archive_by_the_script_of_the_guide(settings):
+    guide = (Path(settings.BASE_DIR) / "docs" / "audit.md").read_text()
+    script = guide.partition("```python\n")[2].partition("```")[0]
+    old_log(3)
+    archives.archive_all()
+    archive = AuditArchive.objects.get()
+    path = archives.folder() / archive.file
+    command = [sys.executable, "-c", script, str(path)]
+    sound = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert sound.stdout == f"Sound from 1 to 9, chain {archive.chain_after}\n"
+    spoiled = gzip.decompress(path.read_bytes()).replace(b"thing.done", b"thing.seen", 1)
+    path.write_bytes(gzip.compress(spoiled))
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
 
 
 @pytest.mark.parametrize("how", ["changed", "gone"])
