@@ -1,6 +1,7 @@
 """Routes of signing in; they come before those of the console, which has pages of these names."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from accounts.pages import password, sign_in
 
@@ -10,4 +11,5 @@ urlpatterns = [
     path("login/passkey/", sign_in.by_passkey, name="passkey-sign-in"),
     path("login/passkey/begin/", sign_in.passkey_begin, name="passkey-begin"),
     path("password_change/", password.password),
+    path("password_change/done/", RedirectView.as_view(pattern_name="account-password")),
 ]

@@ -100,8 +100,8 @@ def test_pages_of_a_model(browse, model):
     [
         ("/admin/", "home", 200),
         ("/admin/reliability/", "app", 200),
-        ("/admin/password_change/", "password-change", 200),
-        ("/admin/password_change/done/", "password-changed", 200),
+        ("/account/password/", "password-change", 200),
+        ("/account/mfa/", "second-factor", 200),
         ("/account/", "account", 200),
         ("/account/sessions/", "account-sessions", 200),
         ("/account/keys/", "account-keys", 200),
