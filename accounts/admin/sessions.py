@@ -63,7 +63,7 @@ class UserSessionAdmin(RecordAdmin[UserSession]):
 
     exports = True
     empty_text = "Nobody has signed in yet."
-    list_display = ["person", "state", "what", "proven", "used", "began", "ends"]
+    list_display = ["person", "state", "what", "used", "began"]
     list_filter = [HoldingFilter, "kind"]
     list_select_related = ["user"]
     search_fields = ["user__username", "device", "last_address"]
@@ -76,6 +76,7 @@ class UserSessionAdmin(RecordAdmin[UserSession]):
         "user_agent",
         "proven",
         "began",
+        "first_address",
         "used",
         "ends",
         "confirmed",
@@ -112,7 +113,7 @@ class UserSessionAdmin(RecordAdmin[UserSession]):
 
     @admin.display(description="Signed in", ordering="created_at")
     def began(self, session: UserSession) -> str:
-        return format_html("{} {}", when(session.created_at), session.first_address or "")
+        return when(session.created_at)
 
     @admin.display(description="Ends", ordering="expires_at")
     def ends(self, session: UserSession) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -181,7 +180,7 @@ def _fresh() -> _Fresh:
     public = {"kty": "RSA", "n": jwk["n"], "e": jwk["e"]}
     # The thumbprint of RFC 7638, shortened: a name, not a proof.
     thumb = hashlib.sha256(json.dumps(public, sort_keys=True, separators=(",", ":")).encode())
-    kid = urlsafe_b64encode(thumb.digest()).decode()[:_KID_LETTERS]
+    kid = thumb.hexdigest()[:_KID_LETTERS]
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public_jwk = {**public, "kid": kid, "use": "sig", "alg": ALGORITHM}
     return _Fresh(kid, public_jwk, pem.decode())
