@@ -94,23 +94,25 @@ def end_all(*, actor: Actor, user_id: UUID, reason: str, keep: UUID | None = Non
     holding = UserSession.objects.filter(user_id=user_id, revoked_at=None).order_by()
     if keep is not None:
         holding = holding.exclude(pk=keep)
-    ending = [*holding.values_list("pk", "session_key")]
-    _mark_ended(actor, reason, user_id=user_id, pk__in=holding.values("pk"))
-    _delete_cookies([key for _, key in ending if key])
+    web = holding.exclude(session_key=None).values_list("session_key", flat=True)
+    cookies = [key for key in web if key]
+    sids = [pk.hex for pk in holding.values_list("pk", flat=True)] if keep is not None else []
+    ended = holding.update(**_marks(actor, reason))
+    _delete_cookies(cookies)
     if keep is None:
         User.objects.filter(pk=user_id).update(epoch=F("epoch") + 1)
         tell(kind=Kind.USER, value=str(user_id), actor=actor, reason=reason)
     else:
-        _tell_each(actor, reason, [pk.hex for pk, _ in ending])
+        _tell_each(actor, reason, sids)
     record(
         actor=actor,
         action="sessions.ended",
         target=user,
         reason=reason,
-        sessions=len(ending),
+        sessions=ended,
         kept=keep,
     )
-    return len(ending)
+    return ended
 
 
 @audited
@@ -175,9 +177,16 @@ def _tell_each(actor: Actor, reason: str, sids: Sequence[str]) -> None:
 
 
 def _mark_ended(actor: Actor, reason: str, **which: object) -> int:
-    return UserSession.objects.filter(revoked_at=None, **which).update(
-        revoked_at=timezone.now(), revoked_by=actor.name[:200], revoked_reason=reason[:200]
-    )
+    found = UserSession.objects.filter(revoked_at=None, **which)
+    return found.update(**_marks(actor, reason))
+
+
+def _marks(actor: Actor, reason: str) -> dict[str, object]:
+    return {
+        "revoked_at": timezone.now(),
+        "revoked_by": actor.name[:200],
+        "revoked_reason": reason[:200],
+    }
 
 
 def _delete_cookies(digests: Sequence[str]) -> None:
