@@ -133,6 +133,7 @@ class DeviceView(APIView):
     )
     def patch(self, request: Request, device_id: UUID) -> Response:
         """Give one of one's own second factors another name."""
+        """Give one of one's own second factors another name."""
         asked = RenameSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         user, _session = person_and_session(request)
@@ -142,6 +143,7 @@ class DeviceView(APIView):
 
     @extend_schema(operation_id="auth_device_remove", responses={204: None})
     def delete(self, request: Request, device_id: UUID) -> Response:
+        """Remove one of one's own second factors; other sessions end."""
         """Remove one of one's own second factors; all other sign-ins end."""
         user, session = person_and_session(request)
         stepup.require(request)
