@@ -1,11 +1,14 @@
 """The one table of roles: groups, docs and tests come from it.
 
-Permissions are Django's `app.codename`. A role that SPEC or the rulings give a route gets the
-permission of that route here; `docs/roles.md` is generated from this table.
+Permissions are Django's `app.codename`. A role that may use a route gets the permission of that
+route here; `docs/roles.md` is generated from this table.
 """
 
 from dataclasses import dataclass
 from typing import Final
+
+ADMIN: Final = "admin"
+"""The role without whose members nobody could mend anything."""
 
 _SERVICES_READ: Final = frozenset(
     {

@@ -46,20 +46,31 @@ def principal_of(raw: str, address: str, *, reading: bool = False) -> APIKeyPrin
     known = api_keys.find(key_id)
     if known is None or not _is_right(known, raw):
         return None
-    principal = _principal(known)
-    if principal is not None:
-        _refuse_foreign(known, principal, address)
-        uses.note(key_id, address)
-    return principal
+    owner = _owner(known)
+    if owner is None:
+        return None
+    if not _may_come_from(known, owner, address):
+        record_refusal(
+            actor=Actor(ActorKind.API_KEY, known.key_id, f"{known.label} (API key)"),
+            action="address.refused",
+            reason="The API key may not be used from this network.",
+            key=f"apikey/{known.key_id}",
+        )
+        raise refused(address)
+    uses.note(key_id, address)
+    return _principal(known, owner)
 
 
-def standing_principal(key_id: str) -> APIKeyPrincipal | None:
+def standing_principal(key_id: str, address: str) -> APIKeyPrincipal | None:
     """Return the holder of a key that was verified before, as it stands now; None once it ended.
 
-    For connections that stay open. The address was judged when they began.
+    For connections that stay open: None too once the key may not be used from there any more.
     """
     known = api_keys.find(key_id)
-    return _principal(known) if known is not None else None
+    owner = _owner(known) if known is not None else None
+    if known is None or owner is None or not _may_come_from(known, owner, address):
+        return None
+    return _principal(known, owner)
 
 
 class _Peppers:
@@ -96,12 +107,15 @@ def _is_right(known: KnownKey, raw: str) -> bool:
     return right
 
 
-def _principal(known: KnownKey) -> APIKeyPrincipal | None:
+def _owner(known: KnownKey) -> Snapshot | None:
+    """Return the active owner of a key that works."""
     if known.revoked or known.expires_at <= time.time():
         return None
     owner = access.snapshot(known.owner_id)
-    if owner is None or not owner.is_active:
-        return None
+    return owner if owner is not None and owner.is_active else None
+
+
+def _principal(known: KnownKey, owner: Snapshot) -> APIKeyPrincipal:
     return APIKeyPrincipal(
         key_id=known.key_id,
         label=known.label,
@@ -112,25 +126,14 @@ def _principal(known: KnownKey) -> APIKeyPrincipal | None:
     )
 
 
-def _refuse_foreign(known: KnownKey, principal: APIKeyPrincipal, address: str) -> None:
-    """Judge the address by the key's own list, or else by those of its owner's roles."""
-    if known.networks:
-        allowed = allows(known.networks, address)
-    else:
-        allowed = all(allows(networks, address) for networks in _networks_of(known))
-    if not allowed:
-        record_refusal(
-            actor=Actor(ActorKind.API_KEY, known.key_id, f"{known.label} (API key)"),
-            action="address.refused",
-            reason="The API key may not be used from this network.",
-            key=principal.key_id,
-        )
-        raise refused(address)
+def _may_come_from(known: KnownKey, owner: Snapshot, address: str) -> bool:
+    """Judge the address by the key's list and by those of its owner's roles.
 
-
-def _networks_of(known: KnownKey) -> tuple[tuple[str, ...], ...]:
-    owner: Snapshot | None = access.snapshot(known.owner_id)
-    return owner.networks if owner is not None else ()
+    The owner writes the first, so it may only narrow the others.
+    """
+    return allows(known.networks, address) and all(
+        allows(networks, address) for networks in owner.networks
+    )
 
 
 class Uses:

@@ -12,13 +12,13 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.authentication import api_keys, tokens
+from accounts.authentication import api_keys, dashboard_keys, tokens
 from accounts.authentication.credentials import CredentialKind
 from accounts.authentication.dashboard_keys import find_dashboard_key, note_use
 from accounts.engine.tokens import ACCESS_SECONDS
 from accounts.models import User, UserSession
 from accounts.roles import ROLES
-from accounts.selectors import access, dashboard_keys
+from accounts.selectors import access
 from accounts.selectors.bearers import Bearer
 from accounts.services import restrictions, sessions
 from accounts.services.networks import refuse_address
@@ -125,10 +125,10 @@ def _idle(kind: str) -> timedelta:
 
 def _granted(bearer: Bearer, asked: frozenset[str]) -> frozenset[str] | None:
     if bearer.api_key:
-        key = api_keys.standing_principal(bearer.api_key)
+        key = api_keys.standing_principal(bearer.api_key, bearer.address)
         return None if key is None else frozenset(name for name in asked if key.has_perm(name))
     if bearer.user_id is None:
-        if dashboard_keys.is_denied(bearer.dashboard_key) or bearer.role not in ROLES:
+        if not dashboard_keys.stands(bearer.dashboard_key, bearer.role, bearer.address):
             return None
         return asked & ROLES[bearer.role]
     if access.standing.is_ended(sid=bearer.sid, jti=bearer.jti, kid=bearer.kid):
@@ -165,10 +165,13 @@ def _of_token(raw: str, asked: frozenset[str]) -> Found | None:
 
 
 def _of_api_key(raw: str, asked: frozenset[str]) -> Found | None:
-    found = api_keys.principal_of(raw, tracing.current().address)
+    address = tracing.current().address
+    found = api_keys.principal_of(raw, address)
     if found is None:
         return None
-    bearer = Bearer(key=found.pk, name=found.pk, role="api key", api_key=found.key_id)
+    bearer = Bearer(
+        key=found.pk, name=found.pk, role="api key", api_key=found.key_id, address=address
+    )
     return bearer, frozenset(name for name in asked if found.has_perm(name))
 
 
@@ -178,7 +181,13 @@ def _of_dashboard_key(raw: str, asked: frozenset[str], path: str) -> Found | Non
         return None
     note_use(found, path)
     digest = crypto.keyed_digest(settings.DASHBOARD_PEPPER, raw).hex()
-    bearer = Bearer(key=found.pk, name=found.pk, role=found.role, dashboard_key=digest)
+    bearer = Bearer(
+        key=found.pk,
+        name=found.pk,
+        role=found.role,
+        dashboard_key=digest,
+        address=tracing.current().address,
+    )
     return bearer, frozenset(name for name in asked if found.has_perm(name))
 
 

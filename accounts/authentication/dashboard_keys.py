@@ -10,8 +10,9 @@ from django.db import transaction
 
 from accounts.actors import DashboardPrincipal, actor_for_key
 from accounts.roles import ROLES
-from accounts.selectors import access, dashboard_keys
-from audit.services.records import record
+from accounts.selectors import access, dashboard_keys, networks
+from accounts.services.networks import refused
+from audit.services.records import record, record_refusal
 from core import crypto, tracing, volatile
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ _AUDIT_SECONDS: Final = 60
 _LONGEST_KEY: Final = 512
 
 
-def find_dashboard_key(given: str) -> DashboardPrincipal | None:
-    """Return the principal of a dashboard key; takes the same time whichever key matches."""
+def find_dashboard_key(given: str, *, reading: bool = False) -> DashboardPrincipal | None:
+    """Return the principal of a dashboard key; takes the same time whichever key matches.
+
+    `reading` lets a request that changes nothing pass on what this process knows while it cannot
+    learn more. Raises AddressRefusedError for a right key from outside the networks of its role.
+    """
     if not given or len(given) > _LONGEST_KEY:
         return None
     digest = crypto.keyed_digest(settings.DASHBOARD_PEPPER, given)
@@ -34,11 +39,32 @@ def find_dashboard_key(given: str) -> DashboardPrincipal | None:
             found = key
     if found is None or found.role not in ROLES:
         return None
-    access.fresh()
+    access.fresh(reading=reading)
     if dashboard_keys.is_denied(found.fingerprint):
         return None
-    return DashboardPrincipal(
+    principal = DashboardPrincipal(
         fingerprint=found.fingerprint[: dashboard_keys.SHOWN], role=found.role
+    )
+    address = tracing.current().address
+    if not networks.lists().allow_role(found.role, address):
+        record_refusal(
+            actor=actor_for_key(principal),
+            action="address.refused",
+            reason="The dashboard key's role may not be used from this network.",
+        )
+        raise refused(address)
+    return principal
+
+
+def stands(fingerprint: str, role: str, address: str) -> bool:
+    """Tell whether a key that was verified before is still one, with that role, from there.
+
+    For connections that stay open; in memory, as far as this process knows.
+    """
+    return (
+        any(key.fingerprint == fingerprint and key.role == role for key in dashboard_keys.known())
+        and not dashboard_keys.is_denied(fingerprint)
+        and networks.lists().allow_role(role, address)
     )
 
 

@@ -62,7 +62,7 @@ def _judge(given: Credential, request: Request) -> Principal | None:
             tracing.amend(user=key.pk)
         return key
     if given.kind is CredentialKind.DASHBOARD_KEY:
-        holder = find_dashboard_key(given.value)
+        holder = find_dashboard_key(given.value, reading=request.method in READING)
         if holder is not None:
             tracing.amend(user=holder.pk)
             note_use(holder, request.path)

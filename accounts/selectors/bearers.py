@@ -32,3 +32,5 @@ class Bearer:
     api_key: str = ""
     dashboard_key: str = ""
     """The digest of a dashboard key."""
+    address: str = ""
+    """Where the connection comes from; lists of networks change while it is open."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from accounts.models import APIKey, Passkey, RecoveryCode, TOTPDevice, UserSession
+from accounts.models import APIKey, Passkey, RecoveryCode, TOTPDevice, User, UserSession
+from accounts.roles import ADMIN
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-    from accounts.models import User
     from accounts.models.api_keys import APIKeyQuerySet
 
 
@@ -45,6 +45,14 @@ class Standing:
         codes = "1 recovery code" if self.codes_left == 1 else f"{self.codes_left} recovery codes"
         text = ", ".join([*parts, f"{codes} left"])
         return text[0].upper() + text[1:] + "."
+
+
+def active_admins() -> QuerySet[User]:
+    """Return the admins who can sign in.
+
+    One who never chose a password of their own does not count: the one-time password runs out.
+    """
+    return User.objects.filter(groups__name=ADMIN, is_active=True, must_change_password=False)
 
 
 def roles_of(user: User) -> list[str]:

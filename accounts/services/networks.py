@@ -8,7 +8,9 @@ from django.contrib.auth.models import Group
 
 from accounts.engine.networks import allows, parse
 from accounts.models import AccessChange, Installation, RolePolicy
+from accounts.roles import ADMIN
 from accounts.selectors import networks as remembered
+from accounts.selectors import people
 from accounts.services.installations import ensure
 from accounts.services.revocation import tell
 from audit.services.acts import audited
@@ -18,6 +20,7 @@ from core.errors import ForbiddenError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
     from accounts.engine.snapshots import Snapshot
     from core.actors import Actor
@@ -92,14 +95,19 @@ def set_console_networks(*, actor: Actor, networks: Iterable[str]) -> None:
 def set_role_policy(
     *, actor: Actor, group_id: int, mfa_required: bool, networks: Iterable[str]
 ) -> RolePolicy:
-    """Set what a role asks of its members; raises InvalidInputError if it shuts its author out."""
+    """Set what a role asks of its members; raises InvalidInputError if it shuts its author out.
+
+    From the author's address, the one that is known, admins must still be able to come in.
+    """
     group = Group.objects.select_for_update().filter(pk=group_id).first()
     if group is None:
         message = "There is no such role."
         raise NotFoundError(message)
     wanted = cleaned(networks)
-    if actor.user_id is not None and group.user_set.filter(pk=actor.user_id).exists():
+    is_member = actor.user_id is not None and group.user_set.filter(pk=actor.user_id).exists()
+    if is_member or group.name == ADMIN:
         _refuse_excluding_author(wanted)
+    an_admin_could = _lets_an_admin_in()
     policy = RolePolicy.objects.filter(group=group).first() or RolePolicy(group=group)
     old, new = changes(
         {"mfa_required": policy.mfa_required, "networks": policy.networks},
@@ -108,6 +116,13 @@ def set_role_policy(
     if new:
         policy.mfa_required, policy.networks = mfa_required, wanted
         policy.save()
+        if an_admin_could and not _lets_an_admin_in():
+            message = (
+                f"With this list no active admin could come in from {tracing.current().address}, "
+                "the address you come from. Add a network that holds it, or take the role from an "
+                "admin first."
+            )
+            raise InvalidInputError(message, errors={"networks": [message]})
         record(actor=actor, action="role_policy.updated", target=group, before=old, after=new)
         tell(
             kind=AccessChange.Kind.ROLES,
@@ -161,6 +176,25 @@ def _refuse_excluding_author(networks: list[str]) -> None:
             "Add a network that holds it, or you shut yourself out."
         )
         raise InvalidInputError(message, errors={"networks": [message]})
+
+
+def _lets_an_admin_in() -> bool:
+    """Tell whether an active admin could come in from the address of whoever acts now."""
+    address = tracing.current().address
+    if not address:
+        return True  # of an act at the machine nothing is known
+    lists: dict[UUID, list[tuple[str, ...]]] = {
+        pk: [] for pk in people.active_admins().values_list("pk", flat=True)
+    }
+    limits = RolePolicy.objects.exclude(networks=[]).filter(group__user__in=list(lists))
+    for pk, listed in limits.values_list("group__user", "networks"):
+        if pk in lists:
+            lists[pk].append(tuple(listed))
+    console = Installation.objects.filter(pk=1).values_list("console_networks", flat=True).first()
+    return any(
+        all(allows(networks, address) for networks in of_roles or [tuple(console or ())])
+        for of_roles in lists.values()
+    )
 
 
 def _tell(actor: Actor, reason: str) -> None:
