@@ -21,6 +21,11 @@ class Scope:
     words: str
     permissions: frozenset[str]
 
+    @property
+    def acts(self) -> frozenset[str]:
+        """Return the permissions to do something, which set the scope apart from those to read."""
+        return frozenset(name for name in self.permissions if ".view_" not in name)
+
 
 def _scope(words: str, *permissions: str) -> Scope:
     return Scope(words, frozenset(permissions))
@@ -113,9 +118,18 @@ def _permissions(scopes: tuple[str, ...]) -> frozenset[str]:
 
 
 def useful_to(may: Callable[[str], bool]) -> list[str]:
-    """Return the scopes of which somebody could use at least one permission."""
+    """Return the scopes that do what they say in somebody's hands.
+
+    All that a scope does must be allowed; of what it only shows, a part is of use.
+    """
     return [
         name
         for name, scope in SCOPES.items()
-        if any(may(permission) for permission in scope.permissions)
+        if (all(map(may, scope.acts)) if scope.acts else any(map(may, scope.permissions)))
     ]
+
+
+def words_of(scopes: Iterable[str]) -> str:
+    """Return in plain words what these scopes allow; what is no scope any more allows nothing."""
+    found = [SCOPES[scope].words for scope in scopes if scope in SCOPES]
+    return "; ".join(found) or "nothing"

@@ -10,7 +10,6 @@ from django.utils.html import format_html
 
 from accounts.actors import actor_of
 from accounts.models import APIKey
-from accounts.scopes import SCOPES
 from accounts.services import api_keys, stepup
 from core.adminbase import RecordAdmin, ask_to_confirm
 from core.components import badge, when
@@ -93,8 +92,7 @@ class APIKeyAdmin(RecordAdmin[APIKey]):
 
     @admin.display(description="It may")
     def allows(self, key: APIKey) -> str:
-        words = [SCOPES[scope].words for scope in key.scopes if scope in SCOPES]
-        return "; ".join(words) or "nothing"
+        return key.allows
 
     @admin.display(description="From")
     def from_where(self, key: APIKey) -> str:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 
+_SCOPES = ", ".join(sorted(SCOPES))
+
+
 class PeopleOnlyError(ForbiddenError):
     """The route is for people: a key never manages keys, users or second factors."""
 
@@ -66,7 +69,14 @@ class NewAPIKeySerializer(StrictSerializer[Any]):
         max_length=80, help_text="Which program uses it, and where."
     )
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=sorted(SCOPES)), min_length=1, max_length=len(SCOPES)
+        child=serializers.ChoiceField(
+            choices=sorted(SCOPES),
+            error_messages={
+                "invalid_choice": f'There is no scope "{{input}}". There are {_SCOPES}.'
+            },
+        ),
+        min_length=1,
+        max_length=len(SCOPES),
     )
     networks = serializers.ListField(
         child=serializers.CharField(max_length=60),

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from accounts.scopes import words_of
+
 
 class APIKeyQuerySet(models.QuerySet["APIKey"]):
     """Keys by what people ask of them."""
@@ -78,6 +80,11 @@ class APIKey(models.Model):
     def is_over(self) -> bool:
         """Whether its time has run out."""
         return self.expires_at <= timezone.now()
+
+    @property
+    def allows(self) -> str:
+        """What its scopes let it do, in plain words."""
+        return words_of(self.scopes)
 
 
 class DeniedDashKey(models.Model):

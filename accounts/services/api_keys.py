@@ -56,9 +56,7 @@ def create(
     if not 1 <= days <= LONGEST_DAYS:
         message = f"A key holds from 1 to {LONGEST_DAYS} days."
         raise InvalidInputError(message, errors={"days": [message]})
-    if APIKey.objects.filter(owner=owner, revoked_at=None).count() >= MOST_KEYS:
-        message = f"Nobody can hold more than {MOST_KEYS} keys; revoke those that are not needed."
-        raise InvalidInputError(message)
+    _refuse_too_many(owner)
     key, raw = _made(
         owner=owner,
         label=label,
@@ -82,6 +80,8 @@ def rotate(
     if not 0 <= grace_hours <= LONGEST_GRACE_HOURS:
         message = f"The old key can work on for 0 to {LONGEST_GRACE_HOURS} hours."
         raise InvalidInputError(message, errors={"grace_hours": [message]})
+    # Whoever makes keys for one person at once waits here, so that each counts the others.
+    owner = User.objects.select_for_update().filter(pk=owner_id).first()
     old = _locked(key_id, owner_id)
     now = timezone.now()
     if old.expires_at <= now:
@@ -90,6 +90,8 @@ def rotate(
     if APIKey.objects.filter(rotated_from=old).exists():
         message = "This key was rotated already; rotate the one that replaced it."
         raise InvalidTransitionError(message)
+    if owner is not None and grace_hours:
+        _refuse_too_many(owner)  # without a grace period one takes the place of the other
     key, raw = _made(
         owner=old.owner,
         label=old.label,
@@ -253,13 +255,21 @@ def _checked_label(label: str) -> str:
     return label
 
 
+def _refuse_too_many(owner: User) -> None:
+    if APIKey.objects.valid().filter(owner=owner).count() >= MOST_KEYS:
+        message = f"Nobody can hold more than {MOST_KEYS} keys; revoke those that are not needed."
+        raise InvalidInputError(message)
+
+
 def _checked_scopes(owner: User, scopes: Iterable[str]) -> list[str]:
     wanted = sorted(set(scopes))
     if not wanted:
         message = "Choose what the key may do."
         raise InvalidInputError(message, errors={"scopes": [message]})
     if unknown := [scope for scope in wanted if scope not in SCOPES]:
-        message = "There is no such scope: " + ", ".join(unknown[:5])[:200] + "."
+        message = (
+            f"There is no scope {', '.join(unknown[:5])[:200]}. There are {', '.join(SCOPES)}."
+        )
         raise InvalidInputError(message, errors={"scopes": [message]})
     if not owner.is_active:
         message = "Who may not sign in cannot have keys."
@@ -267,7 +277,10 @@ def _checked_scopes(owner: User, scopes: Iterable[str]) -> list[str]:
     useful = useful_to(owner.has_perm)
     beyond = [scope for scope in wanted if scope not in useful]
     if beyond:
-        message = "Your roles allow nothing of " + ", ".join(beyond) + "."
+        message = (
+            f"Your roles do not allow {', '.join(beyond)}. "
+            f"They allow {', '.join(useful) or 'no scope'}."
+        )
         raise InvalidInputError(message, errors={"scopes": [message]})
     return wanted
 

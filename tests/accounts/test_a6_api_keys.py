@@ -65,6 +65,7 @@ def test_it_holds_for_90_days_unless_told_otherwise(owner):
         ({"scopes": []}, "scopes"),
         ({"scopes": ["accounts:write"]}, "scopes"),
         ({"scopes": ["audit:read"]}, "scopes"),
+        ({"scopes": ["reliability:resolve"]}, "scopes"),  # sees incidents, and resolves none
         ({"networks": ["10.0.0.1/8"]}, "networks"),
     ],
 )
@@ -167,6 +168,46 @@ def test_a_grace_period_beyond_a_week_is_refused(owner, hours):
     with pytest.raises(InvalidInputError):
         api_keys.rotate(actor=SYSTEM, key_id=old.pk, owner_id=owner.pk, grace_hours=hours)
     assert APIKey.objects.count() == 1
+
+
+def fill_up(owner):
+    """Give the owner as many keys as anybody may hold; return one of them."""
+    key, _ = make(owner)
+    rows = [
+        APIKey(
+            key_id=f"filler{number:06}",
+            digest=key.digest,
+            pepper_id=key.pepper_id,
+            owner=owner,
+            label="filler",
+            scopes=["reliability:read"],
+            expires_at=key.expires_at,
+        )
+        for number in range(api_keys.MOST_KEYS - 1)
+    ]
+    with unwatched("set-up of a test"):
+        APIKey.objects.bulk_create(rows)
+    return key
+
+
+def test_rotation_does_not_lead_beyond_the_most_keys_that_anybody_may_hold(owner):
+    key = fill_up(owner)
+    for act in (
+        lambda: make(owner),
+        lambda: api_keys.rotate(actor=SYSTEM, key_id=key.pk, owner_id=owner.pk),
+    ):
+        with pytest.raises(InvalidInputError, match="more than 100 keys"):
+            act()
+    assert APIKey.objects.count() == api_keys.MOST_KEYS
+    # One for one is no key more.
+    api_keys.rotate(actor=SYSTEM, key_id=key.pk, owner_id=owner.pk, grace_hours=0)
+    assert APIKey.objects.valid().count() == api_keys.MOST_KEYS
+
+
+def test_keys_that_have_expired_make_room_for_new_ones(owner):
+    age(fill_up(owner), expires_at=timezone.now() - timedelta(minutes=1))
+    make(owner)
+    assert APIKey.objects.valid().count() == api_keys.MOST_KEYS
 
 
 def test_nobody_rotates_or_revokes_as_owner_what_is_anothers(owner, make_user):

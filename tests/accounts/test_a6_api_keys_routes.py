@@ -137,6 +137,8 @@ def test_the_page_offers_what_the_person_may_and_shows_the_key_once(client, cons
     form = client.get("/account/keys/new/").content.decode()
     assert "reliability:write" in form
     assert "audit:read" not in form
+    # Whoever may see incidents and not resolve them is not offered to let a key resolve them.
+    assert "reliability:resolve" not in form
 
     given = {"label": "CI", "scopes": ["reliability:read"], "days": "30", "networks": ""}
     answer = client.post("/account/keys/new/", given)
@@ -146,6 +148,19 @@ def test_the_page_offers_what_the_person_may_and_shows_the_key_once(client, cons
     listed = client.get("/account/keys/").content.decode()
     assert raw not in listed
     assert f"ops_{raw[4:16]}_" in listed
+    for page in (answer.content.decode(), listed):
+        assert "See services, checks, results, incidents and uptime tests" in page
+
+
+def test_an_unknown_scope_is_told_which_there_are(client, console, owner):
+    console(owner)
+    given = {"label": "CI", "scopes": ["accounts:write"]}
+    answer = client.post("/api/auth/keys", given, "application/json")
+    assert answer.status_code == 400
+    (text,) = [text for texts in answer.json()["errors"].values() for text in texts]
+    assert text.startswith(
+        'There is no scope "accounts:write". There are audit:export, audit:read,'
+    )
 
 
 def test_the_page_says_what_is_wrong_beside_its_field(client, console, owner):
