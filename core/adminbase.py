@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 from django import forms
 from django.conf import settings
@@ -13,14 +14,17 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
 from django.views.decorators.http import require_GET
 
+from core.adminforms import UtcDateTimeField, refused_form
 from core.errors import DomainError, StepUpRequiredError
 from core.listexport import FORMS, export
+from core.pagebase import told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from django.forms import ModelForm
     from django.http.response import HttpResponseBase
@@ -29,18 +33,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=models.Model)
 
 _OBJECTS_SHOWN: Final = 20
-
-
-class UtcDateTimeField(forms.DateTimeField):
-    """A moment in one field, which the browser's own picker fills; the zone is said beside it."""
-
-    widget = forms.DateTimeInput(
-        format="%Y-%m-%dT%H:%M:%S", attrs={"type": "datetime-local", "step": 1}
-    )
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401  # Django's signature
-        super().__init__(**options)
-        self.help_text = f"{self.help_text} In UTC.".strip()
 
 
 class ConsoleAdmin(admin.ModelAdmin[M]):
@@ -105,8 +97,7 @@ class ConsoleAdmin(admin.ModelAdmin[M]):
         try:
             found = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
-            address = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
-            return HttpResponseRedirect(reverse(address))
+            return HttpResponseRedirect(_list_of(self))
         return export(self, request, found, form)
 
     def changelist_view(
@@ -196,12 +187,31 @@ class SettingsAdmin(ConsoleAdmin[M]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        return self._guarded(
-            request,
-            lambda: super(SettingsAdmin, self).changeform_view(
-                request, object_id, form_url, extra_context
-            ),
-        )
+        """Show and save; what the service refuses stands in the form with what was typed."""
+        view = super().changeform_view
+        try:
+            return view(request, object_id, form_url, extra_context)
+        except StepUpRequiredError:
+            raise  # a middleware leads to the page that asks once more who it is
+        except DomainError as error:
+            if request.method != "POST":
+                raise
+            # The service's transaction has rolled back. This time the form is not sound.
+            request.refused = error  # type: ignore[attr-defined]
+            return view(request, object_id, form_url, extra_context)
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: M | None = None,
+        change: bool = False,
+        **kwargs: Any,  # noqa: ANN401  # Django's signature
+    ) -> type[ModelForm[M]]:
+        form = super().get_form(request, obj, change, **kwargs)
+        error = getattr(request, "refused", None)
+        if error is None:
+            return form
+        return cast("type[ModelForm[M]]", refused_form(form, error))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer to delete many at once only where one alone wants no name typed."""
@@ -219,18 +229,14 @@ class SettingsAdmin(ConsoleAdmin[M]):
             self.message_user(request, "The name was not typed as it stands.", messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         context = {"typed_name": name, **(extra_context or {})}
-        return self._guarded(
-            request, lambda: super(SettingsAdmin, self).delete_view(request, object_id, context)
-        )
-
-    def _guarded(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
-        # The service's transaction has rolled back by now; the person gets its message.
         try:
-            return view()
+            return super().delete_view(request, object_id, context)
         except StepUpRequiredError:
-            raise  # a middleware leads to the page that asks once more who it is
+            raise  # as above
         except DomainError as error:
-            self.message_user(request, _told(error), messages.ERROR)
+            if request.method != "POST":
+                raise
+            self.message_user(request, told(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
 
@@ -242,20 +248,29 @@ def ask_to_confirm(
     action: str,
     title: str,
     effect: str,
+    button: str = "",
+    is_dangerous: bool = False,
 ) -> TemplateResponse | None:
     """Return the page that asks before an admin action, or None once the person has confirmed.
 
-    It lists the objects and the effect, waits for a POST, and works without JavaScript.
+    It lists the objects and the effect, waits for a POST, and works without JavaScript. Its button
+    is named as the action is; no leads back to the page that the person came from.
     """
     if request.POST.get("confirmed") == "yes":
         return None
     shown = list(queryset[:_OBJECTS_SHOWN])
+    offered = model_admin.get_actions(request).get(action)
+    named = button or (str(offered[2]) if offered else "Confirm")
     context = {
         **model_admin.admin_site.each_context(request),
         "title": title,
         "effect": effect,
         "action": action,
-        "objects": shown,
+        "button": named,
+        "is_dangerous": is_dangerous,
+        "back": _came_from(request) or _list_of(model_admin),
+        # One that the title names needs no list.
+        "objects": [] if len(shown) == 1 and str(shown[0]) in title else shown,
         "selected": request.POST.getlist("_selected_action"),
         "select_across": request.POST.get("select_across", "0"),
         "more": max(0, queryset.count() - len(shown)),
@@ -264,9 +279,18 @@ def ask_to_confirm(
     return TemplateResponse(request, "admin/confirm_action.html", context)
 
 
-def _told(error: DomainError) -> str:
-    details = [text for texts in error.errors.values() for text in texts]
-    return " ".join([error.message, *details])
+def _came_from(request: HttpRequest) -> str:
+    """Return the page of ours that held the button, or nothing."""
+    referrer = request.headers.get("Referer", "") if request.method == "POST" else ""
+    if not url_has_allowed_host_and_scheme(referrer, allowed_hosts={request.get_host()}):
+        return ""
+    parts = urlsplit(referrer)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _list_of(model_admin: admin.ModelAdmin[Any]) -> str:
+    opts = model_admin.opts
+    return reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
 
 
 def show_once(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import Count, Q
+from django.http import HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from accounts.actors import actor_of
@@ -19,7 +21,7 @@ from core.components import badge
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
 
 admin.site.unregister(Group)
 
@@ -117,6 +119,24 @@ class RoleAdmin(SettingsAdmin[Group]):
         return format_html(
             '<div class="rights">{}</div>',
             format_html_join("", "{}", ((cell,) for cell in [own, *shown])),
+        )
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if self.has_change_permission(request):
+            stepup.require(request)  # before anything is typed
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def response_change(self, request: HttpRequest, obj: Group) -> HttpResponse:
+        self.message_user(request, f"The role {obj.name} was saved.", messages.SUCCESS)
+        stays = "_continue" in request.POST
+        return HttpResponseRedirect(
+            request.get_full_path() if stays else reverse("admin:auth_group_changelist")
         )
 
     def save_service(

@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from accounts.actors import actor_of
@@ -45,12 +46,17 @@ class UserForm(forms.ModelForm[User]):
     """Who the person is and which roles they have."""
 
     roles = RoleChoice(
-        queryset=Group.objects.all(), required=False, widget=forms.CheckboxSelectMultiple
+        queryset=Group.objects.all(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Taking one away ends the person's sessions; a new one acts at once. Without "
+        "any, they can sign in, and keep their own account, but not open the console.",
     )
 
     class Meta:
         model = User
-        fields = ["username", "email", "roles", "is_active"]
+        fields = ["username", "email", "roles"]
+        labels: ClassVar = {"email": "E-mail"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
         super().__init__(*args, **kwargs)
@@ -95,10 +101,10 @@ class UserAdmin(SettingsAdmin[User]):
         return ["username"] if obj is not None else []
 
     def get_fields(self, request: HttpRequest, obj: User | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
-        return ["username", "email", "roles"] + (["is_active"] if obj is not None else [])
+        return ["username", "email", "roles"]
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """People are kept for the record; take away "active" instead."""
+        """People are kept for the record; disable them instead."""
         return False
 
     def has_reset_permission(self, request: HttpRequest) -> bool:
@@ -146,6 +152,8 @@ class UserAdmin(SettingsAdmin[User]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         user = self.get_object(request, object_id)
+        if self.has_change_permission(request, user):
+            stepup.require(request)  # before anything is typed
         shown = self._panels(request, user) if user is not None else {}
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
 
@@ -168,24 +176,28 @@ class UserAdmin(SettingsAdmin[User]):
                 *([("Disabled", when(user.disabled_at))] if user.disabled_at else []),
                 ("Break-glass", "superuser: every sign-in raises an alert")
                 if user.is_superuser
-                else ("Console", "yes" if user.is_staff else "own account only"),
+                else ("Console", _console_of(user)),
             ],
             "user_sessions": list(sessions[:_SHOWN]) if sees("accounts.view_usersession") else None,
             "user_keys": list(keys[:_SHOWN]) if sees("accounts.view_apikey") else None,
-            "user_acts": self._acts(request, user, locked=locked is not None),
+            "user_acts": self._acts(
+                request, user, locked=locked is not None, has_sessions=standing.sessions > 0
+            ),
             "acts_url": reverse("admin:accounts_user_changelist"),
         }
 
-    def _acts(self, request: HttpRequest, user: User, *, locked: bool) -> list[tuple[str, str]]:
+    def _acts(
+        self, request: HttpRequest, user: User, *, locked: bool, has_sessions: bool
+    ) -> list[tuple[str, str]]:
         """Return the actions that make sense for this person, each with its button's text."""
         offered = self.get_actions(request)
         sensible = {
             "disable": user.is_active,
             "enable": not user.is_active,
-            "end_sessions": True,
+            "end_sessions": has_sessions,
             "unlock": locked,
             "reset_passwords": user.is_active,
-            "reset_second_factors": True,
+            "reset_second_factors": bool(getattr(user, "has_factor", False)),
         }
         return [
             (name, str(offered[name][2]))
@@ -205,7 +217,6 @@ class UserAdmin(SettingsAdmin[User]):
                 user_id=obj.pk,
                 email=data["email"],
                 roles=roles,
-                is_active=data["is_active"],
             )
             return
         created, password = users.create_user(
@@ -234,10 +245,11 @@ class UserAdmin(SettingsAdmin[User]):
             request,
             queryset,
             action="disable",
-            title="Disable these people?",
+            title="Disable {}?",
             effect="They cannot sign in, and whatever they or their keys are doing ends at once.",
             act=partial(users.disable_user, actor=actor_of(request)),
             done="Disabled",
+            is_dangerous=True,
         )
 
     @admin.action(description="Enable", permissions=["disable"])
@@ -246,7 +258,7 @@ class UserAdmin(SettingsAdmin[User]):
             request,
             queryset,
             action="enable",
-            title="Enable these people?",
+            title="Enable {}?",
             effect="They can sign in again, and API keys of theirs that have not ended work.",
             act=partial(users.enable_user, actor=actor_of(request)),
             done="Enabled",
@@ -260,10 +272,11 @@ class UserAdmin(SettingsAdmin[User]):
             request,
             queryset,
             action="end_sessions",
-            title="End all their sessions?",
+            title="End all sessions of {}?",
             effect="Every browser and program of theirs is signed out. API keys go on.",
             act=partial(revocation.end_all, actor=actor_of(request), reason="Ended by an admin."),
             done="Signed out everywhere",
+            is_dangerous=True,
         )
 
     @admin.action(description="Unlock", permissions=["reset"])
@@ -272,7 +285,7 @@ class UserAdmin(SettingsAdmin[User]):
             request,
             queryset,
             action="unlock",
-            title="Unlock these accounts?",
+            title="Unlock {}?",
             effect="Wrong passwords and codes are counted from nothing again.",
             act=partial(lockout.unlock, actor=actor_of(request)),
             done="Unlocked",
@@ -286,11 +299,12 @@ class UserAdmin(SettingsAdmin[User]):
             request,
             queryset,
             action="reset_second_factors",
-            title="Remove their second factors?",
+            title="Remove the second factors of {}?",
             effect="Apps, passkeys and recovery codes of theirs are forgotten and their sessions "
             "end. Make sure by another way that it is they who ask.",
             act=partial(mfa.reset, actor=actor_of(request)),
             done="Left without a second factor",
+            is_dangerous=True,
         )
 
     @admin.action(description="Give a new one-time password", permissions=["reset"])
@@ -303,8 +317,9 @@ class UserAdmin(SettingsAdmin[User]):
             request,
             queryset,
             action="reset_passwords",
-            title="Give new one-time passwords?",
-            effect="Their present passwords stop working at once, and their sessions end.",
+            title=f"Give {_named(queryset)} a new one-time password?",
+            effect="Their current passwords stop working at once, and their sessions end.",
+            is_dangerous=True,
         )
         if asked is not None:
             return asked
@@ -326,10 +341,19 @@ class UserAdmin(SettingsAdmin[User]):
         effect: str,
         act: Callable[..., object],
         done: str,
+        is_dangerous: bool = False,
     ) -> TemplateResponse | None:
         """Ask, then do the same to each person; what is refused for one is told by name."""
         stepup.require(request)
-        asked = ask_to_confirm(self, request, queryset, action=action, title=title, effect=effect)
+        asked = ask_to_confirm(
+            self,
+            request,
+            queryset,
+            action=action,
+            title=title.format(_named(queryset)),
+            effect=effect,
+            is_dangerous=is_dangerous,
+        )
         if asked is not None:
             return asked
         succeeded = []
@@ -356,11 +380,29 @@ def _new_passwords(request: HttpRequest, queryset: QuerySet[User]) -> dict[str, 
     return {user.username: users.reset_password(actor=actor, user_id=user.pk) for user in queryset}
 
 
+def _console_of(user: User) -> str:
+    if user.is_staff:
+        return "yes"
+    if user.groups.exists():
+        return "no, their own account only"
+    return "no: without a role they have their own account and nothing else"
+
+
+def _named(chosen: QuerySet[User]) -> str:
+    """Return one person's name, or how many they are."""
+    names = [*chosen.values_list("username", flat=True)[:2]]
+    return names[0] if len(names) == 1 else f"{chosen.count()} people"
+
+
 def _until(moment: Any) -> str:  # noqa: ANN401  # a datetime; format_html wants objects
-    return format_html("{} until {}", badge("locked", "Locked", tone="bad"), when(moment))
+    return format_html("{} ends {}", badge("locked", "Locked", tone="bad"), when(moment))
 
 
 def _password_of(user: User) -> str:
     if user.must_change_password:
-        return format_html("one-time, valid until {}", when(user.password_expires_at, "-"))
+        is_over = (
+            user.password_expires_at is not None and user.password_expires_at <= timezone.now()
+        )
+        said = "one-time, expired {}" if is_over else "one-time, expires {}"
+        return format_html(said, when(user.password_expires_at, "-"))
     return format_html("their own, since {}", when(user.password_changed_at, "the beginning"))

@@ -58,9 +58,14 @@ def create_user(
 
 @audited
 def update_user(
-    *, actor: Actor, user_id: UUID, email: str, roles: Iterable[str], is_active: bool
+    *,
+    actor: Actor,
+    user_id: UUID,
+    email: str,
+    roles: Iterable[str],
+    is_active: bool | None = None,
 ) -> User:
-    """Change a person's address, roles and right to sign in; an admin must remain.
+    """Change a person's address, roles and, if told, right to sign in; an admin must remain.
 
     An admin who never chose a password of their own does not count: the one-time password runs out.
     """
@@ -69,6 +74,7 @@ def update_user(
     Group.objects.select_for_update().get(name="admin")
     user = User.objects.select_for_update().get(pk=user_id)
     before = _shown(user)
+    is_active = user.is_active if is_active is None else is_active
     if user.is_active and not is_active:
         user.disabled_at = timezone.now()
     elif is_active:

@@ -37,10 +37,11 @@ def test_the_page_of_a_person_tells_how_the_account_is_guarded(console, admin, g
     page = console(admin).get(f"{LIST}{grace.pk}/change/").content.decode()
     for text in ("How the account is guarded", "Second factor", "Sessions", "API keys", "CI"):
         assert text in page
-    for action in ("disable", "end_sessions", "reset_passwords", "reset_second_factors"):
+    for action in ("disable", "end_sessions", "reset_passwords"):
         assert f'value="{action}"' in page
-    assert 'value="unlock"' not in page
-    assert 'value="enable"' not in page
+    # What would change nothing is not offered.
+    for action in ("unlock", "enable", "reset_second_factors"):
+        assert f'value="{action}"' not in page
 
 
 def test_an_auditor_sees_the_same_and_may_do_nothing(console, make_user, grace):
@@ -56,7 +57,7 @@ def test_disabling_asks_first_ends_sessions_and_is_undone_by_enabling(console, a
     theirs = Client()
     theirs.force_login(grace)
     client = console(admin)
-    assert "Disable these people?" in do(client, "disable", grace, confirmed="")
+    assert "Disable grace?" in do(client, "disable", grace, confirmed="")
     assert User.objects.get(pk=grace.pk).is_active
     assert "Disabled: grace." in do(client, "disable", grace)
     found = User.objects.get(pk=grace.pk)
@@ -103,6 +104,9 @@ def test_second_factors_are_removed(console, admin, grace):
     with unwatched("set-up of a test"):
         TOTPDevice.objects.create(user=grace, sealed_seed="x", confirmed_at=timezone.now())
     client = console(admin)
+    assert (
+        'value="reset_second_factors"' in client.get(f"{LIST}{grace.pk}/change/").content.decode()
+    )
     assert "On" in client.get(LIST).content.decode()
     do(client, "reset_second_factors", grace)
     assert TOTPDevice.objects.count() == 0
@@ -134,8 +138,27 @@ def test_acts_on_people_ask_for_a_fresh_proof(console, admin, grace):
     answer = client.post(f"{LIST}{grace.pk}/change/", data)
     assert answer.headers["Location"].startswith("/account/confirm/")
     assert grace.groups.get().name == "engineer"
-    # To look needs no proof.
-    assert client.get(f"{LIST}{grace.pk}/change/").status_code == 200
+    # Who may save is asked before anything is typed; who only looks is not.
+    answer = client.get(f"{LIST}{grace.pk}/change/")
+    assert answer.headers["Location"].startswith("/account/confirm/")
+
+
+@pytest.mark.parametrize("kind", ["user", "role", "installation"])
+def test_who_only_looks_needs_no_fresh_proof(console, make_user, grace, kind):
+    page = {
+        "user": f"{LIST}{grace.pk}/change/",
+        "role": f"/admin/auth/group/{Group.objects.get(name='user').pk}/change/",
+        "installation": "/admin/accounts/installation/",
+    }[kind]
+    answers = []
+    for role in ("auditor", "admin"):
+        client = console(make_user(role=role))
+        with unwatched("set-up of a test"):
+            UserSession.objects.update(created_at=timezone.now() - timezone.timedelta(hours=1))
+        answers.append(client.get(page))
+    assert answers[0].status_code == 200
+    assert answers[1].status_code == 302
+    assert answers[1].headers["Location"].startswith("/account/confirm/?next=%2Fadmin%2F")
 
 
 def test_roles_are_told_in_plain_words_by_area(console, admin):
