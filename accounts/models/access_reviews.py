@@ -23,10 +23,11 @@ class AccessReview(models.Model):
 
 
 class AccessReviewItem(models.Model):
-    """One person with their roles, or one key, as found when the review was opened."""
+    """One person, one role of theirs, or one key, as found when the review was opened."""
 
     class Kind(models.TextChoices):
         PERSON = "person", "Person"
+        ROLE = "role", "Role of a person"
         API_KEY = "api_key", "API key"
         DASHBOARD_KEY = "dashboard_key", "Dashboard key"
 
@@ -55,3 +56,9 @@ class AccessReviewItem(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def person(self) -> str:
+        """The user name of whom it is about; empty of a dashboard key, which is nobody's."""
+        found = self.name if self.kind == self.Kind.PERSON else self.facts.get("owner", "")
+        return str(found)
