@@ -29,14 +29,22 @@ _DECIDE = "accounts.decide_accessreview"
 _OPEN = AccessReviewItem.Decision.OPEN
 _HEADS = {
     AccessReviewItem.Kind.PERSON: "People",
+    AccessReviewItem.Kind.ROLE: "Roles",
     AccessReviewItem.Kind.API_KEY: "API keys",
     AccessReviewItem.Kind.DASHBOARD_KEY: "Dashboard keys",
+}
+_REVOKE = {
+    AccessReviewItem.Kind.PERSON: "Disable",
+    AccessReviewItem.Kind.ROLE: "Take away",
+    AccessReviewItem.Kind.API_KEY: "Revoke",
+    AccessReviewItem.Kind.DASHBOARD_KEY: "Deny",
 }
 _FACTS = {
     "roles": "Roles",
     "role": "Role",
     "source": "From",
-    "owner": "Owner",
+    "owner": "Person",
+    "allows": "It allows",
     "scopes": "May",
     "networks": "Only from",
     "last_sign_in": "Last sign-in",
@@ -55,6 +63,7 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
     empty_text = "One is opened each quarter, with everybody and every key that may act then."
     list_display = ["quarter", "state", "progress", "due", "closed"]
     change_form_template = "admin/accounts/accessreview/page.html"
+    change_list_template = "admin/accounts/accessreview/change_list.html"
 
     class Media:
         css: ClassVar = {"all": ["css/account.css"]}
@@ -70,9 +79,10 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
         )
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the decisions."""
+        """Add the opening and the decisions."""
         wrap = self.admin_site.admin_view
         return [
+            path("open/", wrap(self.open), name="accounts_accessreview_open"),
             path(
                 "items/<int:item_id>/<str:decision>/",
                 wrap(self.decide),
@@ -102,6 +112,37 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
     def closed(self, review: AccessReview) -> str:
         return when(review.closed_at)
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        shown = {
+            "may_open": request.user.has_perm(_DECIDE) and not access_reviews.is_opened(),
+            "quarter": access_reviews.quarter_of(timezone.now()),
+        }
+        return super().changelist_view(request, {**shown, **(extra_context or {})})
+
+    def open(self, request: HttpRequest) -> HttpResponse:
+        """Ask, then open the review of this quarter, as the nightly job would."""
+        if not request.user.has_perm(_DECIDE):
+            raise PermissionDenied
+        stepup.require(request)
+        quarter = access_reviews.quarter_of(timezone.now())
+        listed = reverse("admin:accounts_accessreview_changelist")
+        if request.method != "POST":
+            return self._page(
+                request, "open", title=f"Open the access review {quarter}?", page=listed
+            )
+        review = access_reviews.open_for_now(actor=actor_of(request))
+        if review is None:
+            self.message_user(request, f"{quarter} was opened already.", messages.WARNING)
+            return HttpResponseRedirect(listed)
+        self.message_user(request, f"{review} is open.", messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:accounts_accessreview_change", args=[review.pk]))
+
+    def _page(self, request: HttpRequest, name: str, **shown: object) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **shown}
+        return TemplateResponse(request, f"admin/accounts/accessreview/{name}.html", context)
+
     def change_view(
         self,
         request: HttpRequest,
@@ -113,6 +154,10 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
         if review is None or not self.has_view_permission(request, review):
             return super().change_view(request, object_id, form_url, extra_context)
         items = list(review.items.all())
+        actor = actor_of(request)
+        # Whether others are there to decide is asked once, not for each line.
+        mine = [item for item in items if item.person == actor.name]
+        own = set(mine) if mine and access_reviews.is_own(mine[0], actor) else set()
         kinds = [(_HEADS[kind], [i for i in items if i.kind == kind]) for kind in _HEADS]
         shown = {
             **self.admin_site.each_context(request),
@@ -126,7 +171,11 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
                 ("Decided", self.progress(review)),
                 *([("Closed by", review.closed_by)] if review.closed_at else []),
             ],
-            "kinds": [(label, [_told(item) for item in found]) for label, found in kinds if found],
+            "kinds": [
+                (label, [_told(item, item in own) for item in found])
+                for label, found in kinds
+                if found
+            ],
             "may_decide": request.user.has_perm(_DECIDE) and review.closed_at is None,
         }
         return TemplateResponse(request, self.change_form_template, shown)
@@ -141,15 +190,13 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
         page = reverse("admin:accounts_accessreview_change", args=[item.review_id])
         stepup.require(request)
         if request.method != "POST":
-            shown = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": f"{'Revoke' if decision == 'revoked' else 'Confirm'} {item.name}?",
-                "item": item,
-                "decision": decision,
-                "page": page,
-            }
-            return TemplateResponse(request, "admin/accounts/accessreview/decide.html", shown)
+            verb = _REVOKE[item.kind] if decision == "revoked" else "Confirm"  # type: ignore[index]  # a choice's value
+            title = f"{verb} {item.name}?"
+            if decision == "revoked" and item.kind == AccessReviewItem.Kind.ROLE:
+                title = f"Take the role {item.facts['role']} from {item.person}?"
+            return self._page(
+                request, "decide", title=title, verb=verb, item=item, decision=decision, page=page
+            )
         try:
             access_reviews.decide(
                 actor=actor_of(request),
@@ -166,7 +213,7 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
         return HttpResponseRedirect(page)
 
 
-def _told(item: AccessReviewItem) -> dict[str, object]:
+def _told(item: AccessReviewItem, is_own: bool) -> dict[str, object]:
     """Return a line of the review as the page shows it."""
     facts = [(_FACTS.get(name, name), _text(value)) for name, value in item.facts.items() if value]
     tone = {"confirmed": "ok", "revoked": "bad"}.get(item.decision, "info")
@@ -174,6 +221,8 @@ def _told(item: AccessReviewItem) -> dict[str, object]:
         "item": item,
         "facts": facts,
         "is_open": item.decision == _OPEN,
+        "is_own": is_own,
+        "verb": _REVOKE[item.kind],  # type: ignore[index]  # a choice's value
         "mark": badge(item.decision, item.get_decision_display(), tone=tone),
         "warns": item.facts.get("second_factor") is False,
     }

@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from accounts import signals
 from accounts.models import AccessReview, AccessReviewItem, APIKey, User
+from accounts.roles import PURPOSE
 from accounts.selectors import dashboard_keys as known_keys
 from accounts.selectors import people
 from accounts.services import api_keys, dashboard_keys, users
 from audit.services.acts import audited
-from audit.services.records import record
-from core.errors import InvalidTransitionError, NotFoundError
+from audit.services.records import record, record_refusal
+from core.errors import ForbiddenError, InvalidTransitionError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +38,16 @@ def quarter_of(moment: datetime) -> str:
     return f"{utc.year}-Q{(utc.month - 1) // 3 + 1}"
 
 
+def is_opened() -> bool:
+    """Tell whether the review of this quarter was opened."""
+    return AccessReview.objects.filter(quarter=quarter_of(timezone.now())).exists()
+
+
 def open_for_now(*, actor: Actor) -> AccessReview | None:
     """Open the review of this quarter; return None if it was opened before."""
-    quarter = quarter_of(timezone.now())
-    if AccessReview.objects.filter(quarter=quarter).exists():
+    if is_opened():
         return None
+    quarter = quarter_of(timezone.now())
     try:
         with transaction.atomic():
             return _open(actor=actor, quarter=quarter)
@@ -74,7 +80,8 @@ def decide(
 ) -> AccessReviewItem:
     """Confirm what an item lists, or take it away for real; the last decision closes the review.
 
-    What was disabled or revoked since the review was opened counts as revoked.
+    What was disabled or revoked since the review was opened counts as revoked. Nobody decides about
+    themselves while another admin can: raises ForbiddenError.
     """
     item = AccessReviewItem.objects.select_related("review").filter(pk=item_id).first()
     if item is None:
@@ -83,6 +90,15 @@ def decide(
     if decision == Decision.OPEN:
         message = "Decide to confirm or to revoke."
         raise InvalidTransitionError(message)
+    if is_own(item, actor):
+        record_refusal(
+            actor=actor,
+            action="access_review_item.decided",
+            reason="Nobody decides about themselves.",
+            target=item.review,
+        )
+        message = "Another admin decides about you, your roles and your keys."
+        raise ForbiddenError(message)
     taken = AccessReviewItem.objects.filter(pk=item.pk, decision=Decision.OPEN).update(
         decision=decision, decided_by=actor.name[:200], decided_at=timezone.now()
     )
@@ -103,6 +119,13 @@ def decide(
     _close_if_done(actor, item.review)
     item.refresh_from_db()
     return item
+
+
+def is_own(item: AccessReviewItem, actor: Actor) -> bool:
+    """Tell whether the line is about the actor, and somebody else is there to decide it."""
+    if actor.user_id is None or item.person != actor.name:
+        return False
+    return people.active_admins().exclude(pk=actor.user_id).exists()
 
 
 def remind() -> int:
@@ -144,6 +167,17 @@ def _found() -> Iterator[tuple[AccessReviewItem.Kind, str, str, dict[str, object
                 "since": _date(user.created_at),
             },
         )
+        for group in user.groups.order_by("name"):
+            yield (
+                Kind.ROLE,
+                f"{user.pk}/{group.pk}",
+                f"{user.username}: {group.name}",
+                {
+                    "owner": user.username,
+                    "role": group.name,
+                    "allows": PURPOSE.get(group.name, "a role of your own"),
+                },
+            )
     for key in APIKey.objects.valid().select_related("owner"):
         yield (
             Kind.API_KEY,
@@ -176,6 +210,9 @@ def _take_away(actor: Actor, item: AccessReviewItem) -> None:
     try:
         if item.kind == Kind.PERSON:
             users.disable_user(actor=actor, user_id=UUID(item.subject), reason=reason)
+        elif item.kind == Kind.ROLE:
+            user_id, _ = _role_of(item)
+            users.remove_role(actor=actor, user_id=user_id, role=item.facts["role"], reason=reason)
         elif item.kind == Kind.API_KEY:
             api_keys.revoke(actor=actor, key_id=UUID(item.subject), reason=reason)
         else:
@@ -189,9 +226,17 @@ def _is_gone(item: AccessReviewItem) -> bool:
     """Tell whether the item lost its access by another way in the meantime."""
     if item.kind == Kind.PERSON:
         return not User.objects.filter(pk=item.subject, is_active=True).exists()
+    if item.kind == Kind.ROLE:
+        user_id, group_id = _role_of(item)
+        return not User.objects.filter(pk=user_id, groups=group_id).exists()
     if item.kind == Kind.API_KEY:
         return not APIKey.objects.valid().filter(pk=item.subject).exists()
     return known_keys.is_denied(item.subject)
+
+
+def _role_of(item: AccessReviewItem) -> tuple[UUID, int]:
+    user_id, _, group_id = item.subject.partition("/")
+    return UUID(user_id), int(group_id)
 
 
 def _close_if_done(actor: Actor, review: AccessReview) -> None:

@@ -119,6 +119,25 @@ def change_own_email(*, actor: Actor, user_id: UUID, email: str) -> User:
     return user
 
 
+@audited
+def remove_role(*, actor: Actor, user_id: UUID, role: str, reason: str = "") -> User:
+    """Take one role from a person and end what they are signed in to; an admin must remain."""
+    Group.objects.select_for_update().get(name="admin")
+    user = User.objects.select_for_update().get(pk=user_id)
+    before = _shown(user)
+    held = user.groups.values_list("name", flat=True)
+    names = [name for name in held if name != role]
+    if len(names) == len(held):
+        message = f"{user.username} does not have the role {role}."
+        raise InvalidTransitionError(message)
+    _set_roles(user, names)
+    _keep_one_admin(before, user)
+    old, new = changes(before, _shown(user))
+    record(actor=actor, action="user.updated", target=user, before=old, after=new, reason=reason)
+    _tell(actor, user, old, new)
+    return user
+
+
 def _switch(*, actor: Actor, user_id: UUID, is_active: bool, reason: str) -> User:
     Group.objects.select_for_update().get(name="admin")
     user = User.objects.select_for_update().get(pk=user_id)
