@@ -21,7 +21,7 @@ from accounts.roles import ROLES
 from accounts.selectors import access
 from accounts.selectors.bearers import Bearer
 from accounts.services import restrictions, sessions
-from accounts.services.networks import refuse_address
+from accounts.services.networks import AddressRefusedError, refuse_address
 from core import crypto, tracing
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ def bearer_of_session(cookie: str, asked: frozenset[str]) -> Found | None:
         epoch=person.epoch,
         methods=tuple(request.session.get(sessions.METHODS, ())),
         until=float(request.session[sessions.UNTIL]),
+        address=tracing.current().address,
     )
-    refuse_address(place="console", snapshot=person, address=tracing.current().address)
+    refuse_address(place="console", snapshot=person, address=bearer.address)
     _refuse_restricted(person, bearer.methods)
     return bearer, person.granted(asked)
 
@@ -82,9 +83,10 @@ def bearer_of_credential(given: Credential, asked: frozenset[str], *, path: str)
 def still_granted(bearers: Iterable[Bearer], asked: frozenset[str]) -> dict[Bearer, frozenset[str]]:
     """Return what bearers may do now; missing is whose sign-in or key is over.
 
-    In memory: no query while nothing has changed. Raises UnavailableError when nobody can know.
+    In memory: no query while nothing has changed. Raises UnavailableError when nobody can know;
+    with OPS_AUTH_STALE_READS they go on, for they only read.
     """
-    access.fresh()
+    access.fresh(reading=True)
     now = time.time()
     standing: dict[Bearer, frozenset[str]] = {}
     for bearer in bearers:
@@ -138,6 +140,12 @@ def _granted(bearer: Bearer, asked: frozenset[str]) -> frozenset[str] | None:
         return None
     if restrictions.restriction_of(person, bearer.methods) is not None:
         return None
+    try:
+        refuse_address(
+            place="login" if bearer.jti else "console", snapshot=person, address=bearer.address
+        )
+    except AddressRefusedError:
+        return None
     return person.granted(asked)
 
 
@@ -160,6 +168,7 @@ def _of_token(raw: str, asked: frozenset[str]) -> Found | None:
         methods=found.methods,
         # The client comes back with its next token; the connection does not outlive this one long.
         until=time.time() + ACCESS_SECONDS,
+        address=tracing.current().address,
     )
     return bearer, person.granted(asked)
 

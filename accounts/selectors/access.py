@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from accounts.engine.snapshots import Snapshot
 from accounts.engine.standing import Standing
 from accounts.models import AccessChange, Installation, User
 from core.feed import Feed
+from core.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,38 +39,22 @@ class _Follower:
             standing.apply(kind, value)
 
 
-class _Snapshots:
-    """Snapshots of people; what was read before a change is never kept after it."""
-
-    def __init__(self) -> None:
-        self.known: dict[UUID, Snapshot] = {}
-        self.drops = 0
-        self._lock = threading.Lock()
-
-    def drop(self, value: str) -> None:
-        with self._lock:
-            self.drops += 1
-            self.known.pop(UUID(value), None)
-
-    def drop_all(self, _value: str = "") -> None:
-        with self._lock:
-            self.drops += 1
-            self.known.clear()
-
-    def keep(self, snapshot: Snapshot, drops: int) -> None:
-        with self._lock:
-            if self.drops == drops:
-                if len(self.known) >= _MOST_SNAPSHOTS:
-                    self.known.clear()
-                self.known[snapshot.user_id] = snapshot
+_snapshots: Final = Memory[UUID, Snapshot | None](most=_MOST_SNAPSHOTS)
 
 
-_snapshots: Final = _Snapshots()
-standing.listen(Kind.RIGHTS, _snapshots.drop)
-standing.listen(Kind.USER, _snapshots.drop)
-standing.listen(Kind.ROLES, _snapshots.drop_all)
-standing.listen(Kind.ALL, _snapshots.drop_all)
-standing.listen_to_restore(_snapshots.drop_all)
+def _drop(value: str) -> None:
+    _snapshots.forget(UUID(value))
+
+
+def _drop_all(_value: str = "") -> None:
+    _snapshots.forget_all()
+
+
+standing.listen(Kind.RIGHTS, _drop)
+standing.listen(Kind.USER, _drop)
+standing.listen(Kind.ROLES, _drop_all)
+standing.listen(Kind.ALL, _drop_all)
+standing.listen_to_restore(_drop_all)
 
 feed: Final = Feed(name="access", table=AccessChange._meta.db_table, follower=_Follower())
 
@@ -88,14 +72,7 @@ def reset() -> None:
 
 def snapshot(user_id: UUID) -> Snapshot | None:
     """Return the person as they are now; no query while nothing has changed."""
-    known = _snapshots.known.get(user_id)
-    if known is not None:
-        return known
-    drops = _snapshots.drops
-    read = _read(user_id)
-    if read is not None:
-        _snapshots.keep(read, drops)
-    return read
+    return _snapshots.of(user_id, lambda: _read(user_id))
 
 
 def _read(user_id: UUID) -> Snapshot | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from accounts.models import AccessChange, APIKey
 from accounts.scopes import permissions_of
 from accounts.selectors.access import standing
+from core.memory import Memory
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,30 +30,21 @@ class KnownKey:
     networks: tuple[str, ...]
     expires_at: float
     revoked: bool
-    forget_at: float
 
 
-class _Memory:
-    def __init__(self) -> None:
-        self.keys: OrderedDict[str, KnownKey] = OrderedDict()
-        self.turn = 0
-        self.lock = threading.Lock()
-
-
-_memory = _Memory()
+_keys: Final = Memory[str, KnownKey | None](most=_MOST, seconds=_SECONDS)
 
 
 def find(key_id: str) -> KnownKey | None:
     """Return the key of that public id; no query while it is remembered."""
-    known = _memory.keys.get(key_id)
-    if known is not None and time.monotonic() < known.forget_at:
-        return known
-    # A change that comes in while the row is read makes what was read unfit to be kept.
-    turn = _memory.turn
+    return _keys.of(key_id, lambda: _read(key_id))
+
+
+def _read(key_id: str) -> KnownKey | None:
     row = APIKey.objects.filter(key_id=key_id).first()
     if row is None:
         return None
-    known = KnownKey(
+    return KnownKey(
         key_id=row.key_id,
         digest=bytes.fromhex(row.digest),
         pepper_id=row.pepper_id,
@@ -65,24 +54,15 @@ def find(key_id: str) -> KnownKey | None:
         networks=tuple(row.networks),
         expires_at=row.expires_at.timestamp(),
         revoked=row.revoked_at is not None,
-        forget_at=time.monotonic() + _SECONDS,
     )
-    with _memory.lock:
-        if turn == _memory.turn:
-            _memory.keys[key_id] = known
-            if len(_memory.keys) > _MOST:
-                _memory.keys.popitem(last=False)
-    return known
 
 
 def forget(key_id: str = "") -> None:
     """Read a key anew at the next question, or all of them."""
-    with _memory.lock:
-        _memory.turn += 1
-        if key_id:
-            _memory.keys.pop(key_id, None)
-        else:
-            _memory.keys.clear()
+    if key_id:
+        _keys.forget(key_id)
+    else:
+        _keys.forget_all()
 
 
 standing.listen(AccessChange.Kind.API_KEY, forget)

@@ -13,6 +13,7 @@ from accounts.models import AccessChange, DeniedDashKey
 from accounts.roles import ROLES
 from accounts.selectors.access import standing
 from core import crypto
+from core.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +43,13 @@ class DashboardKey:
         return self.digest.hex()
 
 
-class _Memory:
+class _Ring:
     def __init__(self) -> None:
-        self.denied: dict[str, float] | None = None
-        self.until = 0.0
-        self.turn = 0
-        self.ring: tuple[tuple[tuple[str, str], ...], tuple[DashboardKey, ...]] = ((), ())
+        self.known: tuple[tuple[tuple[str, str], ...], tuple[DashboardKey, ...]] = ((), ())
 
 
-_memory = _Memory()
+_ring: Final = _Ring()
+_denials: Final = Memory[None, dict[str, float]](seconds=_SECONDS)
 
 
 def known() -> tuple[DashboardKey, ...]:
@@ -68,9 +67,9 @@ def from_keyring() -> tuple[DashboardKey, ...]:
     """Return the keys that rotation made; each has the role of the one that it replaced."""
     versions = settings.KEYRING.versions(SECRET)
     signature = tuple((version["value"], version["state"]) for version in versions)
-    if signature != _memory.ring[0]:
-        _memory.ring = (signature, _judged(versions))
-    return _memory.ring[1]
+    if signature != _ring.known[0]:
+        _ring.known = (signature, _judged(versions))
+    return _ring.known[1]
 
 
 def _judged(versions: Sequence[Version]) -> tuple[DashboardKey, ...]:
@@ -93,19 +92,16 @@ def is_denied(fingerprint: str) -> bool:
 
 
 def _denied() -> dict[str, float]:
-    found = _memory.denied
-    if found is not None and time.monotonic() < _memory.until:
-        return found
-    turn = _memory.turn
-    read = {
+    return _denials.of(None, _read_denied)
+
+
+def _read_denied() -> dict[str, float]:
+    return {
         fingerprint: not_before.timestamp()
         for fingerprint, not_before in DeniedDashKey.objects.values_list(
             "fingerprint", "not_before"
         )
     }
-    if turn == _memory.turn:
-        _memory.denied, _memory.until = read, time.monotonic() + _SECONDS
-    return read
 
 
 def denied_since(fingerprint: str) -> datetime | None:
@@ -116,8 +112,7 @@ def denied_since(fingerprint: str) -> datetime | None:
 
 def forget(_value: str = "") -> None:
     """Read anew which keys are denied, at the next question."""
-    _memory.turn += 1
-    _memory.denied = None
+    _denials.forget_all()
 
 
 standing.listen(AccessChange.Kind.DASHBOARD_KEY, forget)

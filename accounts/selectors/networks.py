@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from accounts.engine.networks import allows
 from accounts.models import AccessChange, Installation, RolePolicy
 from accounts.selectors.access import standing
+from core.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,35 +36,17 @@ class Lists:
         return allows(self.roles.get(role, ()), address)
 
 
-class _Memory:
-    """The lists as this process last read them."""
-
-    def __init__(self) -> None:
-        self.lists: Lists | None = None
-        self.until = 0.0
-        self.turn = 0
-
-
-_memory = _Memory()
+_known: Final = Memory[None, Lists](seconds=_SECONDS)
 
 
 def lists() -> Lists:
     """Return the lists; no query while they are remembered."""
-    found = _memory.lists
-    if found is not None and time.monotonic() < _memory.until:
-        return found
-    # A change that comes in while the rows are read makes what was read unfit to be kept.
-    turn = _memory.turn
-    read = _read()
-    if turn == _memory.turn:
-        _memory.lists, _memory.until = read, time.monotonic() + _SECONDS
-    return read
+    return _known.of(None, _read)
 
 
 def forget(_value: str = "") -> None:
     """Read the lists anew at the next question."""
-    _memory.turn += 1
-    _memory.lists = None
+    _known.forget_all()
 
 
 def _read() -> Lists:

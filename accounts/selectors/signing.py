@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -14,6 +13,7 @@ from jwt.algorithms import RSAAlgorithm
 from accounts.engine.tokens import Issuer
 from accounts.models import AccessChange, SigningKey
 from accounts.selectors.access import standing
+from core.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,23 +45,14 @@ class Signer:
     key: RSAPrivateKey
 
 
-class _Memory:
-    def __init__(self) -> None:
-        self.ring: Ring | None = None
-        self.signer: Signer | None = None
-        self.turn = 0
-        self.lock = threading.Lock()
-
-
-_memory = _Memory()
+_rings: Final = Memory[None, Ring]()
+_signers: Final = Memory[None, Signer | None]()
 
 
 def forget(_value: str = "") -> None:
     """Read the keys anew at the next question."""
-    with _memory.lock:
-        _memory.turn += 1
-        _memory.ring = None
-        _memory.signer = None
+    _rings.forget_all()
+    _signers.forget_all()
 
 
 standing.listen(AccessChange.Kind.KEYS, forget)
@@ -86,19 +77,15 @@ def key_of(kid: str) -> RSAPublicKey | None:
 
 def signer() -> Signer | None:
     """Return the key that signs now, or None before there is one."""
-    found = _memory.signer
-    if found is not None:
-        return found
-    turn = _memory.turn
+    return _signers.of(None, _read_signer)
+
+
+def _read_signer() -> Signer | None:
     row = SigningKey.objects.filter(state=SigningKey.State.ACTIVE).first()
     if row is None:
         return None
     private = load_pem_private_key(row.private_pem.encode(), password=None)
-    read = Signer(row.kid, cast("RSAPrivateKey", private))
-    with _memory.lock:
-        if turn == _memory.turn:
-            _memory.signer = read
-    return read
+    return Signer(row.kid, cast("RSAPrivateKey", private))
 
 
 def published() -> list[dict[str, Any]]:
@@ -108,17 +95,13 @@ def published() -> list[dict[str, Any]]:
 
 
 def _ring() -> Ring:
-    found = _memory.ring
-    if found is not None:
-        return found
-    turn = _memory.turn
+    return _rings.of(None, _read_ring)
+
+
+def _read_ring() -> Ring:
     read_at = time.monotonic()
     keys = {
         row.kid: cast("RSAPublicKey", RSAAlgorithm.from_jwk(row.public_jwk))
         for row in SigningKey.objects.filter(state__in=_PUBLISHED).defer("private_pem")
     }
-    read = Ring(keys, read_at)
-    with _memory.lock:
-        if turn == _memory.turn:
-            _memory.ring = read
-    return read
+    return Ring(keys, read_at)

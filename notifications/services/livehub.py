@@ -17,6 +17,8 @@ from django.db import OperationalError, connections
 from django.utils import timezone
 
 from accounts.authentication.bearers import over, still_granted
+from core.errors import UnavailableError
+from core.feed import FAIL_SECONDS
 from core.loops import with_fresh_connection
 from notifications import selectors
 from notifications.engine import frames
@@ -49,6 +51,8 @@ _SAMPLING_SHARE: Final = 0.05
 _THREADS: Final = 2
 ANSWER_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 5.0
+BLIND_SECONDS: Final = FAIL_SECONDS + 2.0
+"""So long connections stay open unjudged: as long as requests are answered, and a slow look."""
 # Before the end of all patience, so that places are given back even if one thread hangs.
 _MEETING_SECONDS: Final = 3.0
 
@@ -79,6 +83,7 @@ class LiveHub:
         self._freed: list[str] = []
         self._arriving: set[str] = set()
         self._latest: dict[str, bytes] = {}
+        self._judged_at = time.monotonic()
         self.is_stopping = False
 
     # Life
@@ -89,6 +94,7 @@ class LiveHub:
             return
         loops = (
             self._beat,
+            self._guard,
             self._sweep,
             self._pump,
             self._watch,
@@ -182,6 +188,8 @@ class LiveHub:
     def admit(self, number: str, outlet: Outlet, bearer: Bearer, granted: frozenset[str]) -> Socket:
         """Take a connection in that has a place."""
         self.start()
+        if not self.hub.sockets:
+            self._judged_at = time.monotonic()
         socket = self.hub.add(number, outlet, owner=bearer.key, role=bearer.role, bearer=bearer)
         socket.granted = granted
         self._busy.set()
@@ -256,8 +264,17 @@ class LiveHub:
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
             self.hub.beat()
+            if time.monotonic() - self._judged_at > BLIND_SECONDS:
+                self._end_unjudged()
             if not self.hub.sockets:
                 self._busy.clear()
+
+    async def _guard(self) -> None:
+        """Judge who is connected; apart from the places, whose writes may have to wait."""
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            if self.hub.sockets:
+                await self._recheck()
 
     async def _sweep(self) -> None:
         hold_at = 0.0
@@ -272,7 +289,6 @@ class LiveHub:
                 hold_at = time.monotonic() + HOLD_SECONDS
                 await self.in_thread(self._slots.hold, [*self.hub.sockets])
                 await self._end_what_is_over()
-            await self._recheck()
 
     async def _end_what_is_over(self) -> None:
         """Close whose session has ended by itself, of which the feed does not tell."""
@@ -283,7 +299,13 @@ class LiveHub:
     async def _recheck(self) -> None:
         """Close whose sign-in is over; take away topics that roles no longer give."""
         bearers = self.hub.bearers
-        standing = await self.in_thread(still_granted, bearers, ASKED)
+        began = time.monotonic()
+        try:
+            standing = await self.in_thread(still_granted, bearers, ASKED)
+        except UnavailableError:
+            self._end_unjudged()
+            return
+        self._judged_at = began
         for bearer in bearers:
             granted = standing.get(bearer)
             for socket in self.hub.of_bearer(bearer):
@@ -295,6 +317,14 @@ class LiveHub:
                     self._narrow(socket)
                     if not socket.is_behind:
                         self.tell_topics(socket)
+
+    def _end_unjudged(self) -> None:
+        """Close all while nobody can know who may still listen; they come back, and are judged."""
+        if settings.OPS_AUTH_STALE_READS:
+            return
+        for socket in [*self.hub.sockets.values()]:
+            retry_ms = random.randrange(1_000, SPREAD_MS)  # noqa: S311  # no secret depends on it
+            self.hub.close(socket, frames.FULL, "unavailable", retry_ms=retry_ms)
 
     def _narrow(self, socket: Socket) -> None:
         """Let a connection hear nothing but its topics."""
