@@ -159,27 +159,50 @@ EXEMPT: Final[dict[str, str]] = {
     "reliability_uptimetest": "runs that somebody asked for",
 }
 
+_NAME: Final = r"(?:ONLY\s+)?(?:\"?\w+\"?\.)?\"?(\w+)"
 _WRITE: Final = re.compile(
-    r"(INSERT\b.*?\bINTO|REPLACE\s+INTO|UPDATE|DELETE\s+FROM)\s+\"?(\w+)", re.IGNORECASE | re.DOTALL
+    r"\b(INSERT\b[^(]*?\bINTO|REPLACE\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM)\s+" + _NAME,
+    re.IGNORECASE,
 )
+# From the first SET to the last WHERE: more than the columns that are set, never less.
+_SET: Final = re.compile(r"\bSET\b(.*)", re.IGNORECASE | re.DOTALL)
+_WHERE: Final = re.compile(r"(.*)\bWHERE\b", re.IGNORECASE | re.DOTALL)
+_WORD: Final = re.compile(r"\w+")
 _VERBS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "REPLAC"})
+_READS: Final = frozenset({"SELECT", "SAVEPO", "RELEAS", "ROLLBA"})
 
 
 def written_table(sql: str) -> str:
     """Return the watched table that a statement changes where it matters, or nothing."""
-    if sql[:6].upper() not in _VERBS:
+    verb = sql[:6].upper()
+    if verb in _READS:
         return ""
-    found = _WRITE.match(sql)
-    watch = WATCHED.get(found[2]) if found is not None else None
-    if found is None or watch is None:
-        return ""
-    operation = found[1][:6].upper()
-    if operation == "UPDATE":
-        told = "update" in watch.operations
-        return found[2] if told and _names_one(sql, watch.columns) else ""
-    verb = "delete" if operation == "DELETE" else "insert"
-    return found[2] if verb in watch.operations else ""
+    if verb in _VERBS:
+        # The usual form: the table stands in front, and nothing else of the text is looked at.
+        found = _WRITE.match(sql)
+        return _told(found, sql) if found is not None else ""
+    # By hand: after spaces, remarks, or WITH. Any write in it counts.
+    return next(filter(None, (_told(found, sql) for found in _WRITE.finditer(sql))), "")
 
 
-def _names_one(sql: str, columns: tuple[str, ...]) -> bool:
-    return not columns or any(column in sql for column in columns)
+def _told(found: re.Match[str], sql: str) -> str:
+    watch = WATCHED.get(found[2].lower())
+    if watch is None:
+        return ""
+    verb = found[1][:6].upper()
+    operation = {"UPDATE": "update", "DELETE": "delete"}.get(verb, "insert")
+    if operation not in watch.operations:
+        return ""
+    if operation == "update" and not _sets_one(sql[found.end() :], watch.columns):
+        return ""
+    return found[2].lower()
+
+
+def _sets_one(rest: str, columns: tuple[str, ...]) -> bool:
+    if not columns:
+        return True
+    values = _SET.search(rest)
+    if values is None:
+        return True
+    before = _WHERE.match(values[1])
+    return not set(_WORD.findall(before[1] if before else values[1])).isdisjoint(columns)

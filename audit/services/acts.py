@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from audit.engine.watched import written_table
 
@@ -21,22 +22,32 @@ R = TypeVar("R")
 _TELL_POSTGRESQL: Final = "SELECT set_config('ops.audit', %s, true)"
 _TELL_SQLITE: Final = "INSERT OR IGNORE INTO audit_ctx (id) VALUES (1)"
 _UNTELL_SQLITE: Final = "DELETE FROM audit_ctx"
+_SAVEPOINTS: Final = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 
 class UnrecordedActError(RuntimeError):
     """A service changed a watched table and left no record: a fault of the code."""
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a savepoint takes along when it rolls back."""
+
+    records: int = 0
+    touched: str = ""
+    is_told: bool = False
+
+
 class _Acts(threading.local):
     depth = 0
     unwatched = 0
-    records = 0
-    touched = ""
-    told: tuple[str | None, ...] | None = None
-    """The savepoints under which the database was told; rolling one back takes it along."""
+    state = _State()
 
     def __init__(self) -> None:
-        self.later: list[Callable[[], None]] = []
+        self.savepoints: list[tuple[str, _State]] = []
+        self.later: list[Callable[[], bool]] = []
+        # What stands in a transaction that may yet roll back; then it is written again.
+        self.unsure: dict[int, Callable[[], bool]] = {}
 
 
 _acts = _Acts()
@@ -70,15 +81,15 @@ def act() -> Iterator[None]:
             _acts.depth -= 1
         return
     try:
-        with _depth(), transaction.atomic(), connection.execute_wrapper(_tell_before_writes):
+        with _depth(), transaction.atomic(), connection.execute_wrapper(_attend):
             yield
             _refuse_if_unrecorded()
-            _untell()
+            if not _acts.unwatched:
+                _untell()
     finally:
-        _acts.told = None
         later, _acts.later = _acts.later, []
         for write in later:
-            write()
+            write_apart(write)
 
 
 @contextmanager
@@ -88,6 +99,7 @@ def unwatched(reason: str) -> Iterator[None]:
     The reason is for readers of the code. The block is a transaction.
     """
     assert reason, "Say why nobody needs to know."  # noqa: S101  # a fault of the code
+    before = _acts.state
     is_inside = bool(_acts.depth or _acts.unwatched)
     _acts.unwatched += 1
     try:
@@ -99,37 +111,74 @@ def unwatched(reason: str) -> Iterator[None]:
     finally:
         _acts.unwatched -= 1
         if not is_inside:
-            _acts.told = None
+            _acts.state = before
 
 
 def note_record() -> None:
     """Remember that the running act has left its record."""
-    _acts.records += 1
+    _acts.state = replace(_acts.state, records=_acts.state.records + 1)
 
 
-def after_the_act(write: Callable[[], None]) -> bool:
-    """Call it once the running act has ended; False, and no call, where there is none."""
+def write_apart(write: Callable[[], bool]) -> None:
+    """Call it once the running act has ended, or now where there is none.
+
+    In a transaction that is no act it is called now, and once more if that transaction takes it
+    along when it rolls back. `write` tells whether it wrote into the database.
+    """
     if _acts.depth:
         _acts.later.append(write)
-    return bool(_acts.depth)
+        return
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if not database.in_atomic_block:
+        _write_unsure()
+    # The end of a test undoes everything on purpose.
+    is_final = not database.atomic_blocks or database.atomic_blocks[0]._from_testcase  # noqa: SLF001  # how Django tells
+    if not write() or is_final:
+        return
+    _acts.unsure[id(write)] = write
+    transaction.on_commit(lambda: _acts.unsure.pop(id(write), None))
+    if "set_autocommit" not in vars(database):
+        _notice_the_end(database)
+
+
+def _notice_the_end(database: Any) -> None:  # noqa: ANN401  # a connection of either kind
+    """Write anew, right after the transaction, what it took along: Django tells of no rollback."""
+
+    def then(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
+        # The last that Django calls when a transaction ends, whichever way it did.
+        del database.set_autocommit
+        try:
+            database.set_autocommit(*args, **kwargs)
+        finally:
+            _write_unsure()
+
+    database.set_autocommit = then
+
+
+def _write_unsure() -> None:
+    unsure, _acts.unsure = _acts.unsure, {}
+    for write in unsure.values():
+        write()
 
 
 @contextmanager
 def _depth() -> Iterator[None]:
-    _acts.depth, _acts.records, _acts.touched = 1, 0, ""
+    before = _acts.state
+    _acts.depth, _acts.savepoints = 1, []
+    _acts.state = _State(is_told=before.is_told)
     try:
         yield
     finally:
-        _acts.depth = 0
+        _acts.depth, _acts.state = 0, before
 
 
 def _refuse_if_unrecorded() -> None:
-    if _acts.touched and not _acts.records:
-        message = f"An act changed {_acts.touched} and left no audit record."
+    if _acts.state.touched and not _acts.state.records:
+        message = f"An act changed {_acts.state.touched} and left no audit record."
         raise UnrecordedActError(message)
 
 
-def _tell_before_writes(
+def _attend(
     execute: Callable[..., Any],
     sql: Any,  # noqa: ANN401  # a text, or composed by psycopg
     params: Any,  # noqa: ANN401  # Django's signature
@@ -137,33 +186,60 @@ def _tell_before_writes(
     context: dict[str, Any],
 ) -> Any:  # noqa: ANN401  # the same
     """Tell the triggers of the act just before its first write: most acts write no such table."""
-    table = written_table(sql) if isinstance(sql, str) else ""
+    if not isinstance(sql, str):
+        return execute(sql, params, many, context)
+    if sql.startswith(_SAVEPOINTS):
+        found = execute(sql, params, many, context)
+        _follow(sql)
+        return found
+    table = written_table(sql)
     if not table:
         return execute(sql, params, many, context)
     _tell(context["connection"])
     found = execute(sql, params, many, context)
-    if not _acts.unwatched and context["cursor"].rowcount != 0:
-        _acts.touched = table
+    if not _acts.unwatched and _has_changed(sql, context):
+        _acts.state = replace(_acts.state, touched=table)
     return found
 
 
+def _follow(sql: str) -> None:
+    """Go back with a savepoint to what was known when it was made."""
+    verb, *_, name = sql.split()
+    if verb == "SAVEPOINT":
+        _acts.savepoints.append((name, _acts.state))
+        return
+    while _acts.savepoints:
+        found, state = _acts.savepoints.pop()
+        if found == name:
+            if verb == "ROLLBACK":
+                _acts.state = state
+                _acts.savepoints.append((found, state))
+            return
+
+
+def _has_changed(sql: str, context: dict[str, Any]) -> bool:
+    if context["cursor"].rowcount:
+        return True
+    # SQLite counts the rows of RETURNING only while they are fetched: it may have changed some.
+    return context["connection"].vendor == "sqlite" and "RETURNING" in sql.upper()
+
+
 def _tell(database: Any) -> None:  # noqa: ANN401  # a connection of either kind
-    now = tuple(database.savepoint_ids)
-    if _acts.told is not None and now[: len(_acts.told)] == _acts.told:
+    if _acts.state.is_told:
         return
     with database.cursor() as cursor:
         if database.vendor == "postgresql":
             cursor.execute(_TELL_POSTGRESQL, ["act"])
         else:
             cursor.execute(_TELL_SQLITE)
-    _acts.told = now
+    _acts.state = replace(_acts.state, is_told=True)
 
 
 def _untell() -> None:
     """Take it back before the end: an outer transaction may go on without the act."""
-    if _acts.told is None:
+    if not _acts.state.is_told:
         return
-    _acts.told = None
+    _acts.state = replace(_acts.state, is_told=False)
     with connection.cursor() as cursor:
         if connection.vendor != "postgresql":
             cursor.execute(_UNTELL_SQLITE)

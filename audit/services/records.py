@@ -136,11 +136,10 @@ def tell_repeats() -> int:
 
 
 def _write_apart(texts: dict[str, str]) -> None:
-    if not acts.after_the_act(lambda: _write_or_spill(texts)):
-        _write_or_spill(texts)
+    acts.write_apart(lambda: _write_or_spill(texts))
 
 
-def _write_or_spill(texts: dict[str, str]) -> None:
+def _write_or_spill(texts: dict[str, str]) -> bool:
     try:
         with transaction.atomic():
             if repeats.is_first(texts, insert):
@@ -149,6 +148,8 @@ def _write_or_spill(texts: dict[str, str]) -> None:
         # The act was refused all the same; its record must not be lost with the database.
         logger.warning("An audit record waits in a file (%s).", type(error).__name__)
         spill.keep(texts)
+        return False
+    return True
 
 
 def _texts(
