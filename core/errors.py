@@ -9,7 +9,7 @@ class DomainError(Exception):
 
     code: ClassVar[str] = "domain-error"
     status: ClassVar[int] = 400
-    title: ClassVar[str] = "The request breaks a rule."
+    title: ClassVar[str] = "The request breaks a rule"
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class InvalidInputError(DomainError):
     """A value cannot be used; `errors` names the fields."""
 
     code = "invalid-input"
-    title = "Some values cannot be used."
+    title = "Some values cannot be used"
 
 
 class ForbiddenError(DomainError):
@@ -40,7 +40,7 @@ class ForbiddenError(DomainError):
 
     code = "forbidden"
     status = 403
-    title = "Not allowed."
+    title = "Not allowed"
 
 
 class NotFoundError(DomainError):
@@ -48,7 +48,7 @@ class NotFoundError(DomainError):
 
     code = "not-found"
     status = 404
-    title = "Not found."
+    title = "Not found"
 
 
 class InvalidTransitionError(DomainError):
@@ -56,7 +56,7 @@ class InvalidTransitionError(DomainError):
 
     code = "invalid-transition"
     status = 409
-    title = "The state has changed."
+    title = "The state has changed"
 
 
 class NotConfiguredError(DomainError):
@@ -64,7 +64,7 @@ class NotConfiguredError(DomainError):
 
     code = "not-configured"
     status = 503
-    title = "Not configured."
+    title = "Not configured"
 
 
 class UnavailableError(DomainError):
@@ -72,7 +72,7 @@ class UnavailableError(DomainError):
 
     code = "unavailable"
     status = 503
-    title = "Unavailable for now."
+    title = "Unavailable for now"
 
 
 class TooManyError(DomainError):
@@ -80,7 +80,7 @@ class TooManyError(DomainError):
 
     code = "locked"
     status = 429
-    title = "Too many attempts."
+    title = "Too many attempts"
 
 
 class BusyError(DomainError):
@@ -88,7 +88,7 @@ class BusyError(DomainError):
 
     code = "busy"
     status = 503
-    title = "Busy for a moment."
+    title = "Busy for a moment"
 
 
 class NotSignedInError(DomainError):
@@ -104,4 +104,4 @@ class StepUpRequiredError(DomainError):
 
     code = "step-up-required"
     status = 403
-    title = "Confirm that it is you."
+    title = "Confirm that it is you"

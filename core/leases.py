@@ -26,7 +26,7 @@ class LeaseLostError(DomainError):
 
     code = "lease-lost"
     status = 409
-    title = "The lease was lost."
+    title = "The lease was lost"
 
 
 @dataclass(frozen=True, slots=True)

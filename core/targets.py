@@ -21,14 +21,14 @@ class InvalidTargetError(InvalidInputError):
     """The URL cannot be a target: wrong scheme, credentials, no usable host."""
 
     code: ClassVar[str] = "invalid-target"
-    title: ClassVar[str] = "This URL cannot be used."
+    title: ClassVar[str] = "This URL cannot be used"
 
 
 class RefusedTargetError(InvalidInputError):
     """The outgoing policy does not let the platform connect to this address."""
 
     code: ClassVar[str] = "refused-target"
-    title: ClassVar[str] = "The outgoing policy refuses this address."
+    title: ClassVar[str] = "The outgoing policy refuses this address"
 
     def __init__(self, policy: Policy) -> None:
         # The text must not tell which address a name has inside the network.

@@ -24,9 +24,12 @@ _HOUR: Final = 3600
 
 @receiver(signals.account_locked)
 def tell_locked(name: str, address: str, place: str, minutes: int, **_: Any) -> None:  # noqa: ANN401  # the signal's own arguments
-    """Alert that an account must wait; names that nobody has are told once an hour together."""
-    if not name and not volatile.once(key="alert:unknown-name-locked", seconds=_HOUR):
-        return
+    """Alert that an account must wait; names that nobody has are told once an hour together.
+
+    The same is written for both: how long an answer takes must not tell strangers which names
+    exist.
+    """
+    is_news = volatile.once(key=f"alert:locked:{name or 'unknown'}", seconds=_HOUR)
     _raise(
         "access.account_locked",
         key=name or "unknown",
@@ -36,6 +39,7 @@ def tell_locked(name: str, address: str, place: str, minutes: int, **_: Any) -> 
         body=f"Five wrong attempts ({place}), the last one from {address or 'nowhere known'}. "
         "It unlocks by itself; an admin can unlock it on the page of the person.",
         labels={"address": address, "place": place},
+        suppressed_by="" if name or is_news else "Names that nobody has are told once an hour.",
     )
 
 
@@ -156,6 +160,7 @@ def _raise(
     severity: str = Event.Severity.WARNING,
     seq: int | None = None,
     labels: dict[str, str] | None = None,
+    suppressed_by: str = "",
 ) -> None:
     with transaction.atomic():
         emit(
@@ -170,4 +175,5 @@ def _raise(
             body=body,
             labels={name: text for name, text in (labels or {}).items() if text},
             links={"audit log": f"{settings.BASE_URL.rstrip('/')}/admin/audit/auditrecord/"},
+            suppressed_by=suppressed_by,
         )

@@ -32,7 +32,7 @@ class PeopleOnlyError(ForbiddenError):
     """The route is for people: a key never manages keys, users or second factors."""
 
     code = "people-only"
-    title = "Only for people."
+    title = "Only for people"
 
 
 class APIKeySerializer(serializers.ModelSerializer[APIKey]):

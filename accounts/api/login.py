@@ -13,7 +13,15 @@ from accounts.actors import actor_of, person_id_of
 from accounts.api.keys import PeopleOnlyError
 from accounts.models import User
 from accounts.selectors import access
-from accounts.services import login, passkeys, passwords, restrictions, sessions, stepup
+from accounts.services import (
+    challenges,
+    login,
+    passkeys,
+    passwords,
+    restrictions,
+    sessions,
+    stepup,
+)
 from accounts.services.login import ChallengeNeeded, MfaRequiredError, SignedIn
 from core.errors import InvalidInputError, NotSignedInError
 from core.rest.permissions import PUBLIC, SIGNED_IN
@@ -46,10 +54,11 @@ class AnswerField(serializers.JSONField):
 
 
 class LoginSerializer(StrictSerializer[Any]):
-    """Name and password, and a code if there is one at hand."""
+    """Name and password, and a code if there is one at hand; `otp` is another name of `code`."""
 
     username = serializers.CharField(max_length=1_000, trim_whitespace=False)
     password = SecretField()
+    code = SecretField(required=False, default="", allow_blank=True, max_length=64)
     otp = SecretField(required=False, default="", allow_blank=True, max_length=64)
     device = serializers.CharField(
         required=False, default="", allow_blank=True, max_length=100, help_text="Shown in the list."
@@ -76,7 +85,7 @@ class MfaSerializer(StrictSerializer[Any]):
 class PasskeyAnswerSerializer(StrictSerializer[Any]):
     """A passkey's answer, with the token of its challenge."""
 
-    token = SecretField(max_length=100)
+    token = SecretField(max_length=challenges.LONGEST_SIGNED)
     response = AnswerField()
     device = serializers.CharField(required=False, default="", allow_blank=True, max_length=100)
 
@@ -135,17 +144,17 @@ class LoginView(APIView):
 
     @extend_schema(operation_id="auth_login", request=LoginSerializer, responses=TokensSerializer)
     def post(self, request: Request) -> Response:
-        given = _given(LoginSerializer, request)
+        asked = given(LoginSerializer, request)
         found = login.attempt(
-            username=given["username"],
-            password=given["password"],
+            username=asked["username"],
+            password=asked["password"],
             place="login",
             rp=passkeys.party_of(request),
-            otp=given["otp"],
+            otp=asked["code"] or asked["otp"],
         )
         if isinstance(found, ChallengeNeeded):
             raise MfaRequiredError(found)
-        return _tokens(found, given["device"])
+        return _tokens(found, asked["device"])
 
 
 class MfaView(APIView):
@@ -156,15 +165,15 @@ class MfaView(APIView):
 
     @extend_schema(operation_id="auth_mfa", request=MfaSerializer, responses=TokensSerializer)
     def post(self, request: Request) -> Response:
-        given = _given(MfaSerializer, request)
+        asked = given(MfaSerializer, request)
         found = login.second_step(
-            token=given["mfa_token"],
+            token=asked["mfa_token"],
             rp=passkeys.party_of(request),
             place="login",
-            code=given.get("code") or given.get("recovery_code") or "",
-            response=given.get("response"),
+            code=asked.get("code") or asked.get("recovery_code") or "",
+            response=asked.get("response"),
         )
-        return _tokens(found, given["device"])
+        return _tokens(found, asked["device"])
 
 
 class PasskeyBeginView(APIView):
@@ -189,14 +198,14 @@ class PasskeyView(APIView):
         operation_id="auth_passkey", request=PasskeyAnswerSerializer, responses=TokensSerializer
     )
     def post(self, request: Request) -> Response:
-        given = _given(PasskeyAnswerSerializer, request)
+        asked = given(PasskeyAnswerSerializer, request)
         found = login.by_passkey(
-            token=given["token"],
-            response=given["response"],
+            token=asked["token"],
+            response=asked["response"],
             rp=passkeys.party_of(request),
             place="login",
         )
-        return _tokens(found, given["device"])
+        return _tokens(found, asked["device"])
 
 
 class PasswordView(APIView):
@@ -207,15 +216,15 @@ class PasswordView(APIView):
 
     @extend_schema(operation_id="auth_password", request=PasswordSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
-        given = _given(PasswordSerializer, request)
+        asked = given(PasswordSerializer, request)
         user, session = person_and_session(request)
-        passwords.refuse_unreadable(given["new_password"], field="new_password")
-        login.confirm_password(user=user, password=given["password"])
+        passwords.refuse_unreadable(asked["new_password"], field="new_password")
+        login.confirm_password(user=user, password=asked["password"])
         try:
             passwords.change_own(
                 actor=actor_of(request),
                 user=user,
-                password=given["new_password"],
+                password=asked["new_password"],
                 keep=session.pk,
             )
         except InvalidInputError as error:
@@ -232,10 +241,9 @@ class ReauthView(APIView):
 
     @extend_schema(operation_id="auth_reauth", request=ReauthSerializer, responses=ProofSerializer)
     def post(self, request: Request) -> Response:
-        given = _given(ReauthSerializer, request)
+        asked = given(ReauthSerializer, request)
         user, session = person_and_session(request)
-        stepup.prove(user=user, session=session, rp=passkeys.party_of(request), **given)
-        keep_methods(request, session)
+        stepup.prove(user=user, session=session, rp=passkeys.party_of(request), **asked)
         return Response({"expires_in": stepup.SECONDS})
 
 
@@ -268,17 +276,12 @@ def person_and_session(request: Request) -> tuple[User, UserSession]:
     return User.objects.get(pk=person_id), session
 
 
-def keep_methods(request: Request, session: UserSession) -> None:
-    """Let a cookie know how its person is proven now; tokens learn it when they are refreshed."""
-    if isinstance(request.user, User):
-        request._request.session[sessions.METHODS] = stepup.methods_of(session)  # noqa: SLF001  # what the framework wraps
-
-
-def _given(serializer: type[StrictSerializer[Any]], request: Request) -> dict[str, Any]:
-    asked = serializer(data=request.data)
-    asked.is_valid(raise_exception=True)
-    given: dict[str, Any] = asked.validated_data
-    return given
+def given(serializer: type[StrictSerializer[Any]], request: Request) -> dict[str, Any]:
+    """Return what came in, judged by the serializer."""
+    sent = serializer(data=request.data)
+    sent.is_valid(raise_exception=True)
+    found: dict[str, Any] = sent.validated_data
+    return found
 
 
 def _tokens(found: SignedIn, device: str) -> Response:

@@ -15,7 +15,7 @@ from accounts.api.login import (
     AnswerField,
     ChallengeSerializer,
     SecretField,
-    keep_methods,
+    given,
     person_and_session,
 )
 from accounts.engine import totp as codes
@@ -133,20 +133,15 @@ class DeviceView(APIView):
     )
     def patch(self, request: Request, device_id: UUID) -> Response:
         """Give one of one's own second factors another name."""
-        """Give one of one's own second factors another name."""
-        asked = RenameSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
+        label = given(RenameSerializer, request)["label"]
         user, _session = person_and_session(request)
-        label = asked.validated_data["label"]
         mfa.rename(actor=actor_of(request), user=user, device_id=device_id, label=label)
         return Response(_told(mfa.device_of(user, device_id)))
 
     @extend_schema(operation_id="auth_device_remove", responses={204: None})
     def delete(self, request: Request, device_id: UUID) -> Response:
-        """Remove one of one's own second factors; other sessions end."""
         """Remove one of one's own second factors; all other sign-ins end."""
-        user, session = person_and_session(request)
-        stepup.require(request)
+        user, session = _proven(request)
         mfa.remove(actor=actor_of(request), user=user, device_id=device_id, keep=session.pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -159,8 +154,7 @@ class AppView(APIView):
 
     @extend_schema(operation_id="auth_totp_begin", request=None, responses=NewAppSerializer)
     def post(self, request: Request) -> Response:
-        user, session = person_and_session(request)
-        stepup.require(request)
+        user, session = _proven(request)
         token, seed = totp.begin(user=user, session=session.pk)
         address = codes.address(seed, issuer=totp.ISSUER, name=user.username)
         drawn = segno.make(address, micro=False).svg_inline(scale=4, dark="#000", light="#fff")
@@ -187,13 +181,9 @@ class AppConfirmView(APIView):
         responses={201: AddedSerializer},
     )
     def post(self, request: Request) -> Response:
-        asked = ConfirmSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        user, session = person_and_session(request)
-        stepup.require(request)
-        device = totp.confirm(
-            actor=actor_of(request), user=user, session=session.pk, **asked.validated_data
-        )
+        asked = given(ConfirmSerializer, request)
+        user, session = _proven(request)
+        device = totp.confirm(actor=actor_of(request), user=user, session=session.pk, **asked)
         return _added(request, user, session, device, "otp")
 
 
@@ -207,8 +197,7 @@ class PasskeyRegisterView(APIView):
         operation_id="auth_passkey_register", request=None, responses=ChallengeSerializer
     )
     def post(self, request: Request) -> Response:
-        user, session = person_and_session(request)
-        stepup.require(request)
+        user, session = _proven(request)
         rp = passkeys.party_of(request)
         token, options = passkeys.begin(user=user, session=session.pk, rp=rp)
         return Response({"token": token, "options": options})
@@ -226,16 +215,14 @@ class PasskeyFinishView(APIView):
         responses={201: AddedSerializer},
     )
     def post(self, request: Request) -> Response:
-        asked = FinishSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        user, session = person_and_session(request)
-        stepup.require(request)
+        asked = given(FinishSerializer, request)
+        user, session = _proven(request)
         device = passkeys.finish(
             actor=actor_of(request),
             user=user,
             session=session.pk,
             rp=passkeys.party_of(request),
-            **asked.validated_data,
+            **asked,
         )
         return _added(request, user, session, device, "hwk")
 
@@ -250,8 +237,7 @@ class RecoveryCodesView(APIView):
         operation_id="auth_recovery_codes", request=None, responses={201: CodesSerializer}
     )
     def post(self, request: Request) -> Response:
-        user, _session = person_and_session(request)
-        stepup.require(request)
+        user, _session = _proven(request)
         if not mfa.status(user).enrolled:
             message = "Recovery codes stand in for a second factor. Add one first."
             raise InvalidInputError(message)
@@ -263,6 +249,13 @@ class RecoveryCodesView(APIView):
         )
 
 
+def _proven(request: Request) -> tuple[User, UserSession]:
+    """Return who is there in person, with a fresh proof of it."""
+    found = person_and_session(request)
+    stepup.require(request)
+    return found
+
+
 def _added(
     request: Request,
     user: User,
@@ -271,7 +264,6 @@ def _added(
     method: str,
 ) -> Response:
     stepup.note(user=user, session=session, method=method)
-    keep_methods(request, session)
     made = mfa.codes_after_first(actor=actor_of(request), user=user)
     return Response(
         {"device": _told(device), "recovery_codes": made},

@@ -17,6 +17,12 @@ class AttemptBucket(models.Model):
     pending_at = models.FloatField(default=0)
     day = models.PositiveIntegerField(default=0, help_text="Days since 1970.")
     day_count = models.PositiveIntegerField(default=0)
+    account = models.CharField(
+        max_length=64, blank=True, default="", help_text="Of a browser: the key of its account."
+    )
+    last_from = models.CharField(
+        max_length=64, blank=True, default="", help_text="The key of the last failure's address."
+    )
 
     class Meta:
         default_permissions = ()

@@ -67,7 +67,8 @@ def let_in(request: HttpRequest, signed_in: SignedIn) -> HttpResponse:
         wanted = ""
     response = HttpResponseRedirect(wanted or home_of(user))
     response.delete_cookie(_STEP, samesite="Lax")
-    _set(response, _DEVICE, devices.remember(device_of(request), user.username), devices.SECONDS)
+    cookie = devices.remember(device_of(request), user.username, epoch=user.epoch)
+    _set(response, _DEVICE, cookie, devices.SECONDS)
     return response
 
 

@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
+from django.core import signing
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import LoginChallenge
-from accounts.services.lockout import PEPPER
+from accounts.services.buckets import PEPPER
 from core import crypto
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 300
 Kind = LoginChallenge.Kind
+
+LONGEST_SIGNED: Final = 1_000
 
 _LONGEST: Final = 100
 
@@ -75,11 +79,55 @@ def claim(challenge: Challenge) -> bool:
     return claimed == 1
 
 
+def sign(*, kind: LoginChallenge.Kind, state: Mapping[str, Any]) -> str:
+    """Return a token that holds the challenge itself: asking for one stores nothing."""
+    return signing.dumps(
+        {"state": dict(state), "nonce": secrets.token_urlsafe(16)}, key=_secret(), salt=_salt(kind)
+    )
+
+
+def read_signed(token: str, kind: LoginChallenge.Kind) -> Mapping[str, Any] | None:
+    """Return the challenge in a token of ours while it can still be answered."""
+    if not 0 < len(token) <= LONGEST_SIGNED:
+        return None
+    try:
+        found = signing.loads(token, key=_secret(), salt=_salt(kind), max_age=SECONDS)
+    except signing.BadSignature:
+        return None
+    state: Mapping[str, Any] = found["state"]
+    return state
+
+
+def claim_signed(token: str, kind: LoginChallenge.Kind) -> bool:
+    """Use the challenge up by storing that it was; of two at once, one gets True."""
+    now = timezone.now()
+    used = LoginChallenge(
+        digest=_digest(token),
+        kind=kind,
+        expires_at=now + timedelta(seconds=SECONDS),
+        used_at=now,
+    )
+    try:
+        with transaction.atomic():
+            used.save(force_insert=True)
+    except IntegrityError:
+        return False
+    return True
+
+
 def clear_old() -> int:
     """Delete what nobody can answer any more."""
     return LoginChallenge.objects.filter(expires_at__lt=timezone.now()).delete()[0]
 
 
 def _digest(token: str) -> str:
-    secret = settings.KEYRING.ensure(PEPPER)
-    return crypto.keyed_digest(secret, f"challenge\0{token}").hex()
+    return crypto.keyed_digest(_secret(), f"challenge\0{token}").hex()
+
+
+def _secret() -> str:
+    found: str = settings.KEYRING.ensure(PEPPER)
+    return found
+
+
+def _salt(kind: LoginChallenge.Kind) -> str:
+    return f"accounts.challenge.{kind}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings
 
 from accounts.models import Installation
-from accounts.services.lockout import PEPPER
+from accounts.services.buckets import PEPPER
 from audit.services.acts import audited, unwatched
 from audit.services.records import record
 from core import crypto

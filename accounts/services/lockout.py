@@ -1,8 +1,7 @@
 """Count attempts before they are judged: at most five are verified between two resets (SPEC A4).
 
 An attempt is reserved by one conditional statement before any hash is computed, so that a hundred
-at once cannot all be verified. Each statement commits on its own: the counters must stand whatever
-becomes of the sign-in, and no lock is held while a hash is computed.
+at once cannot all be verified.
 """
 
 from __future__ import annotations
@@ -10,20 +9,20 @@ from __future__ import annotations
 import math
 import threading
 import time
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from django.conf import settings
-from django.db import connection
 
 from accounts import signals
 from accounts.models import AttemptBucket, User
+from accounts.services import buckets
+from accounts.services.buckets import LIMIT, QUIET_SECONDS, STALE_SECONDS, clear_old, key_of
 from audit.services.acts import audited
 from audit.services.records import record
-from core import crypto, tracing
+from core import tracing
 from core.errors import BusyError, TooManyError
 from core.ratelimit import subject_of
 
@@ -33,74 +32,18 @@ if TYPE_CHECKING:
 
     from core.actors import Actor
 
-PEPPER: Final = "ACCESS_PEPPER"
-LIMIT: Final = 5
-QUIET_SECONDS: Final = 900
+__all__ = ["LIMIT", "clear_old"]
+
 DAY_LIMIT: Final = 50
-_STALE_SECONDS: Final = 30
 _WAIT_SECONDS: Final = 3.0
 _PAUSE_SECONDS: Final = 0.02
-_DAY: Final = 86_400
 _ALL: Final = "all"
 _ALL_LIMIT: Final = 1_000
 _ALL_SECONDS: Final = 300
-_KEEP_SECONDS: Final = 2 * _DAY
+_MARK_CHARACTERS: Final = 8
 
 _lines: Final[WeakValueDictionary[str, threading.Lock]] = WeakValueDictionary()
 _lines_guard: Final = threading.Lock()
-
-_TABLE: Final = AttemptBucket._meta.db_table
-# Failures and attempts in flight as they count now: fifteen quiet minutes forget failures; what
-# began 30 seconds ago and never ended, as in a process that was killed, was a failure.
-_FLYING: Final = "(CASE WHEN pending_at < {now} - {stale} THEN 0 ELSE pending END)"
-_LOST: Final = "(CASE WHEN pending_at < {now} - {stale} THEN pending ELSE 0 END)"
-_FAILED: Final = (
-    "((CASE WHEN last_at < {now} - {quiet} THEN 0 ELSE failures END)"
-    " + (CASE WHEN pending_at < {now} - {quiet} THEN 0 ELSE {lost} END))"
-)
-
-
-def _sql(text: str) -> str:
-    lost = _LOST.replace("{now}", "%(now)s").replace("{stale}", str(_STALE_SECONDS))
-    flying = _FLYING.replace("{now}", "%(now)s").replace("{stale}", str(_STALE_SECONDS))
-    failed = (
-        _FAILED.replace("{now}", "%(now)s")
-        .replace("{quiet}", str(QUIET_SECONDS))
-        .replace("{lost}", lost)
-    )
-    for name, value in (("FAILED", failed), ("FLYING", flying), ("LOST", lost)):
-        text = text.replace(name, value)
-    # The only names put in are constants of this module.
-    return text.replace("TABLE", f'"{_TABLE}"')
-
-
-_MAKE: Final = _sql(
-    "INSERT INTO TABLE (key, failures, pending, last_at, pending_at, day, day_count)"
-    " VALUES (%(key)s, 0, 0, 0, 0, 0, 0) ON CONFLICT (key) DO NOTHING"
-)
-_RESERVE: Final = _sql(
-    "UPDATE TABLE SET failures = FAILED, pending = FLYING + 1,"
-    " last_at = CASE WHEN LOST > 0 AND pending_at > last_at THEN pending_at ELSE last_at END,"
-    " pending_at = %(now)s"
-    " WHERE key = %(key)s AND FLYING + FAILED < %(limit)s"
-    " AND (%(day_limit)s = 0 OR day <> %(day)s OR day_count < %(day_limit)s)"
-)
-_WRONG: Final = _sql(
-    "UPDATE TABLE SET failures = FAILED + 1,"
-    " pending = CASE WHEN %(reserved)s = 1 AND FLYING > 0 THEN FLYING - 1 ELSE FLYING END,"
-    " last_at = %(now)s, day_count = CASE WHEN day = %(day)s THEN day_count + 1 ELSE 1 END,"
-    " day = %(day)s WHERE key = %(key)s"
-)
-_GIVE_BACK: Final = _sql(
-    "UPDATE TABLE SET pending = pending - 1 WHERE key = %(key)s AND pending > 0"
-)
-_CLEAR: Final = _sql("UPDATE TABLE SET failures = 0 WHERE key = %(key)s AND failures > 0")
-_COUNT_ALL: Final = _sql(
-    "UPDATE TABLE SET failures = CASE WHEN last_at < %(now)s - %(window)s THEN 1"
-    " ELSE failures + 1 END,"
-    " last_at = CASE WHEN last_at < %(now)s - %(window)s THEN %(now)s ELSE last_at END"
-    " WHERE key = %(key)s RETURNING failures"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +61,32 @@ class Ticket:
 
 def account_key(username: str) -> str:
     """Return the bucket of a name; it exists for names that nobody has, too."""
-    return _key("acct", username)
+    return key_of("acct", username)
 
 
 def second_factor_key(user_id: UUID) -> str:
     """Return the bucket of a person's codes."""
-    return _key("mfa", str(user_id))
+    return key_of("mfa", str(user_id))
+
+
+def again_key(user_id: UUID) -> str:
+    """Return the bucket of the password of somebody who is signed in already."""
+    return key_of("reauth", str(user_id))
 
 
 def address_key() -> str:
     """Return the bucket of the address that the request comes from."""
-    return _key("addr", subject_of(tracing.current().address))
+    return key_of("addr", subject_of(tracing.current().address))
 
 
 def device_key(device: str, username: str) -> str:
     """Return the bucket of one browser and one name."""
-    return _key("device", f"{device}\0{username}")
+    return key_of("device", f"{device}\0{username}")
+
+
+def mark_of(username: str) -> str:
+    """Return what tells names apart on the record that must not stand there themselves."""
+    return f"hmac:{key_of('mark', username)[:_MARK_CHARACTERS]}"
 
 
 def reserve_password(username: str, *, device: str = "", name: str = "") -> Ticket:
@@ -146,9 +99,19 @@ def reserve_password(username: str, *, device: str = "", name: str = "") -> Tick
     address = address_key()
     if device:
         key = device_key(device, username)
-        return _reserve(key, others=(account, address), name=name)
+        return _reserve(key, others=(account, address), name=name, account=account)
     _refuse_locked_address(address)
     return _reserve(account, others=(address,), name=name)
+
+
+def reserve_again(user_id: UUID, *, name: str) -> Ticket:
+    """Reserve the right to verify the password of somebody who is signed in.
+
+    Its bucket is the person's own: strangers, who can fill those of names and addresses, cannot
+    keep a person from proving who they are. Failures count on those all the same.
+    """
+    others = (account_key(name), address_key())
+    return _reserve(again_key(user_id), others=others, name=name)
 
 
 def reserve_second_factor(user_id: UUID, *, name: str) -> Ticket:
@@ -159,20 +122,19 @@ def reserve_second_factor(user_id: UUID, *, name: str) -> Ticket:
 
 
 def refuse_locked_address() -> None:
-    """Raise TooManyError when the address must wait; for ways in without a name."""
+    """Raise TooManyError when the address must wait; for steps that have no bucket of a name."""
     _refuse_locked_address(address_key())
 
 
 def wrong(ticket: Ticket) -> None:
     """Count a failure, and tell when it was the one that locks."""
     now = time.time()
-    with connection.cursor() as cursor:
-        for key in (ticket.key, *ticket.others):
-            if key != ticket.key:
-                cursor.execute(_MAKE, {"key": key})
-            given = {**_now(now), "key": key, "reserved": int(_holds(ticket, key, now))}
-            cursor.execute(_WRONG, given)
-    if ticket.at > 0 and _failures(ticket.key, now) == LIMIT:
+    address = address_key()
+    for key in (ticket.key, *ticket.others):
+        if key != ticket.key:
+            buckets.make(key)
+        buckets.fail(key, now, reserved=_holds(ticket, key, now), last_from=address)
+    if ticket.at > 0 and buckets.failures_of(ticket.key, now) == LIMIT:
         signals.tell(
             signals.account_locked,
             name=ticket.name,
@@ -180,7 +142,8 @@ def wrong(ticket: Ticket) -> None:
             place=ticket.place,
             minutes=QUIET_SECONDS // 60,
         )
-    _count_for_all(now)
+    if buckets.count(key_of(_ALL, ""), now, window=float(_ALL_SECONDS)) == _ALL_LIMIT:
+        signals.tell(signals.many_failures, failures=_ALL_LIMIT, minutes=_ALL_SECONDS // 60)
 
 
 def wrong_without_name() -> None:
@@ -196,39 +159,60 @@ def right(ticket: Ticket) -> None:
 def give_back(ticket: Ticket) -> None:
     """End an attempt that was not judged at all."""
     if _holds(ticket, ticket.key, time.time()):
-        _run(_GIVE_BACK, key=ticket.key)
+        buckets.give_back(ticket.key)
 
 
 def clear(keys: Sequence[str]) -> None:
     """Forget the failures under these keys: the person has fully signed in."""
     for key in keys:
-        _run(_CLEAR, key=key)
+        buckets.clear(key)
 
 
 @audited
 def unlock(*, actor: Actor, user_id: UUID) -> None:
     """Let a person try again at once."""
     user = User.objects.get(pk=user_id)
-    clear((account_key(user.username), second_factor_key(user_id)))
-    AttemptBucket.objects.filter(key=second_factor_key(user_id)).update(day_count=0)
+    forgive(user)
     record(actor=actor, action="user.unlocked", target=user)
 
 
-def locked_until(username: str, user_id: UUID | None = None) -> datetime | None:
-    """Return until when a person must wait, by name or by second factor."""
+def forgive(user: User) -> None:
+    """Forget what was tried wrongly: by name, browsers, codes, and at the last one's address.
+
+    Whoever mistypes five times at one address has locked the address as well.
+    """
     now = time.time()
-    keys = {account_key(username): 0}
-    if user_id is not None:
-        keys[second_factor_key(user_id)] = DAY_LIMIT
-    buckets = AttemptBucket.objects.filter(key__in=keys)
-    longest = max((_wait(it, now, day_limit=keys[it.key]) for it in buckets), default=0.0)
+    for bucket in _of(user.username, user.pk):
+        if buckets.wait_of(bucket, now, limit=1, day_limit=DAY_LIMIT) and bucket.last_from:
+            buckets.clear(bucket.last_from)
+        buckets.clear(bucket.key)
+    AttemptBucket.objects.filter(key=second_factor_key(user.pk)).update(day_count=0)
+
+
+def locked_until(username: str, user_id: UUID | None = None) -> datetime | None:
+    """Return until when a person must wait: by name, by second factor, or at their address."""
+    now = time.time()
+    days = {second_factor_key(user_id): DAY_LIMIT} if user_id is not None else {}
+    longest = 0.0
+    addresses = set()
+    for bucket in _of(username, user_id):
+        longest = max(longest, buckets.wait_of(bucket, now, day_limit=days.get(bucket.key, 0)))
+        if bucket.last_from and buckets.wait_of(bucket, now, limit=1):
+            addresses.add(bucket.last_from)
+    limit = settings.OPS_LOCKOUT_ADDRESS_FAILURES
+    for bucket in AttemptBucket.objects.filter(key__in=addresses):
+        longest = max(longest, buckets.wait_of(bucket, now, limit=limit))
     return datetime.fromtimestamp(now + longest, tz=UTC) if longest > 0 else None
 
 
-def clear_old() -> int:
-    """Delete buckets that say nothing any more."""
-    before = time.time() - _KEEP_SECONDS
-    return AttemptBucket.objects.filter(last_at__lt=before, pending_at__lt=before).delete()[0]
+def _of(username: str, user_id: UUID | None) -> list[AttemptBucket]:
+    """Return the buckets of one person."""
+    account = account_key(username)
+    keys = [account]
+    if user_id is not None:
+        keys += [second_factor_key(user_id), again_key(user_id)]
+    found = AttemptBucket.objects
+    return [*found.filter(key__in=keys), *found.filter(account=account)]
 
 
 def _reserve(
@@ -238,6 +222,7 @@ def _reserve(
     name: str,
     place: str = "password",
     day_limit: int = 0,
+    account: str = "",
 ) -> Ticket:
     give_up = time.monotonic() + _WAIT_SECONDS
     # Of the threads of this process that want the same, one asks the database: a hundred that ask
@@ -248,7 +233,7 @@ def _reserve(
     try:
         while True:
             now = time.time()
-            if _take(key, now, day_limit):
+            if _take(key, now, day_limit, account):
                 return Ticket(key, now, others, name, place)
             if time.monotonic() > give_up:
                 raise _busy()
@@ -257,21 +242,17 @@ def _reserve(
         waiting.release()
 
 
-def _take(key: str, now: float, day_limit: int) -> bool:
+def _take(key: str, now: float, day_limit: int, account: str) -> bool:
     """Reserve one attempt if there is room; raises TooManyError while nothing is verified."""
     # A read comes first: whoever is locked out, or must wait, must not make the database write.
-    bucket = AttemptBucket.objects.filter(key=key).first()
+    bucket = buckets.read(key, now)
     if bucket is None:
-        _run(_MAKE, key=key)
-    elif (wait := _wait(bucket, now, day_limit=day_limit)) > 0:
+        buckets.make(key, account=account)
+    elif (wait := buckets.wait_of(bucket, now, day_limit=day_limit)) > 0:
         raise _locked(wait)
-    elif bucket.pending >= LIMIT and bucket.pending_at >= now - _STALE_SECONDS:
+    elif bucket.pending >= LIMIT and bucket.pending_at >= now - STALE_SECONDS:
         return False
-    given = {**_now(now), "key": key, "limit": LIMIT, "day_limit": day_limit}
-    with connection.cursor() as cursor:
-        cursor.execute(_RESERVE, given)
-        taken: bool = cursor.rowcount == 1
-        return taken
+    return buckets.reserve(key, now, day_limit=day_limit)
 
 
 def _line(key: str) -> threading.Lock:
@@ -285,25 +266,13 @@ def _busy() -> BusyError:
 
 
 def _refuse_locked_address(key: str) -> None:
-    bucket = AttemptBucket.objects.filter(key=key).first()
+    now = time.time()
+    bucket = buckets.read(key, now)
     if bucket is None:
         return
-    wait = _wait(bucket, time.time(), limit=settings.OPS_LOCKOUT_ADDRESS_FAILURES)
+    wait = buckets.wait_of(bucket, now, limit=settings.OPS_LOCKOUT_ADDRESS_FAILURES)
     if wait > 0:
         raise _locked(wait, "from your network")
-
-
-def _wait(bucket: AttemptBucket, now: float, *, limit: int = LIMIT, day_limit: int = 0) -> float:
-    """Return for how many seconds nothing is verified under this key; 0 means that it is."""
-    failures = bucket.failures if bucket.last_at >= now - QUIET_SECONDS else 0
-    last = bucket.last_at
-    if bucket.pending and now - QUIET_SECONDS <= bucket.pending_at < now - _STALE_SECONDS:
-        failures += bucket.pending
-        last = max(last, bucket.pending_at)
-    wait = last + QUIET_SECONDS - now if failures >= limit else 0.0
-    if day_limit and bucket.day == int(now // _DAY) and bucket.day_count >= day_limit:
-        wait = max(wait, (bucket.day + 1) * _DAY - now)
-    return max(0.0, wait)
 
 
 def _locked(wait: float, where: str = "") -> TooManyError:
@@ -321,34 +290,4 @@ def _locked(wait: float, where: str = "") -> TooManyError:
 
 def _holds(ticket: Ticket, key: str, now: float) -> bool:
     # After so long it has been counted as lost, or will be; giving it back would free another's.
-    return key == ticket.key and ticket.at > 0 and now - ticket.at < _STALE_SECONDS
-
-
-def _failures(key: str, now: float) -> int:
-    bucket = AttemptBucket.objects.filter(key=key, last_at__gte=now - QUIET_SECONDS).first()
-    return bucket.failures if bucket is not None else 0
-
-
-def _count_for_all(now: float) -> None:
-    key = _key(_ALL, "")
-    with connection.cursor() as cursor:
-        cursor.execute(_MAKE, {"key": key})
-        cursor.execute(_COUNT_ALL, {"key": key, "now": now, "window": float(_ALL_SECONDS)})
-        row = cursor.fetchone()
-    if row is not None and row[0] == _ALL_LIMIT:
-        signals.tell(signals.many_failures, failures=_ALL_LIMIT, minutes=_ALL_SECONDS // 60)
-
-
-def _now(now: float) -> dict[str, float | int]:
-    return {"now": now, "day": int(now // _DAY)}
-
-
-def _run(statement: str, *, key: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"key": key, "now": time.time()})
-
-
-def _key(kind: str, value: str) -> str:
-    secret = settings.KEYRING.ensure(PEPPER)
-    digest = crypto.keyed_digest(secret, f"attempt\0{kind}\0{value}")
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return key == ticket.key and ticket.at > 0 and now - ticket.at < STALE_SECONDS

@@ -32,8 +32,11 @@ Place = Literal["console", "login"]
 
 LONGEST_NAME: Final = 150
 WRONG: Final = (
-    "That did not work. Check the username and the password; upper and lower case differ."
+    "That did not work. Check the username and the password. In the password, upper and lower case "
+    "differ."
 )
+_OVER: Final = "The sign-in took too long or was used. Begin again."
+_LOCKED: Final = "Too many failed attempts."
 _PASSKEY_WRONG: Final = "That passkey is not known here, or was not accepted."
 
 
@@ -42,7 +45,7 @@ class MfaRequiredError(DomainError):
 
     code = "mfa-required"
     status = 401
-    title = "Second factor required."
+    title = "Second factor required"
 
     def __init__(self, needed: ChallengeNeeded) -> None:
         super().__init__("Prove your second factor at /api/auth/mfa with this token.")
@@ -65,7 +68,7 @@ class PasswordExpiredError(DomainError):
 
     code = "password-expired"
     status = 401
-    title = "One-time password expired."
+    title = "One-time password expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ def attempt(
     PasswordExpiredError; CodeRefusedError.
     """
     name = _readable(username, password)
+    access.fresh()
     address = tracing.current().address
     networks.refuse_address(place=place, snapshot=None, address=address)
     user = User.objects.filter(username=name).first()
@@ -110,11 +114,11 @@ def attempt(
     try:
         ticket = lockout.reserve_password(
             name,
-            device=devices.known(device, name),
+            device=devices.known(device, name, epoch=user.epoch if user is not None else 0),
             name=name if user is not None else "",
         )
     except TooManyError:
-        _record_refused("Too many failed attempts.", told, place)
+        _record_refused(_LOCKED, told, place, tried=name)
         raise
     try:
         right = passwords.is_right(user, password)
@@ -123,7 +127,7 @@ def attempt(
         raise
     if user is None or not right:
         lockout.wrong(ticket)
-        _record_refused("Wrong name or password.", told, place)
+        _record_refused("Wrong name or password.", told, place, tried=name)
         raise NotSignedInError(WRONG)
     lockout.right(ticket)
     _refuse_late(user, place)
@@ -149,26 +153,26 @@ def second_step(
 
     A wrong code may be corrected while the token lives; a passkey's answer uses it up.
     """
+    access.fresh()
     challenge = challenges.peek(token, Kind.MFA)
     user = None
     if challenge is not None and challenge.user_id is not None:
         user = User.objects.filter(pk=challenge.user_id, is_active=True).first()
-    # Whoever was disabled, or signed out everywhere, between the steps begins again.
-    if challenge is None or user is None or user.epoch != challenge.state["epoch"]:
-        message = "The sign-in took too long or was used. Begin again."
-        raise NotSignedInError(message)
+    # Whoever was disabled, signed out everywhere or got another password meanwhile begins again.
+    if challenge is None or user is None or challenge.state["mark"] != _mark_of(user):
+        raise NotSignedInError(_OVER)
+    if not devices.known(device, user.username, epoch=user.epoch):
+        _refuse_locked_address(user, place)
     _refuse_late(user, place)
     if response is not None:
         state = challenge.state.get("webauthn")
         if state is None or not challenges.claim(challenge):
-            message = "The sign-in took too long or was used. Begin again."
-            raise NotSignedInError(message)
+            raise NotSignedInError(_OVER)
         method = mfa.prove_by_passkey(user=user, rp=rp, state=state, response=response)
     else:
         method = mfa.prove_by_code(user=user, given=code)
         if not challenges.claim(challenge):
-            message = "The sign-in took too long or was used. Begin again."
-            raise NotSignedInError(message)
+            raise NotSignedInError(_OVER)
     return _complete(user, ("pwd", method, "mfa"), device)
 
 
@@ -186,11 +190,12 @@ def waiting(token: str) -> tuple[User, mfa.MfaStatus, Options | None] | None:
 def begin_by_passkey(*, rp: RelyingParty, place: Place) -> tuple[str, Options]:
     """Return token and options for signing in by a passkey alone."""
     passkeys.refuse_unusable(rp)
+    access.fresh()
     networks.refuse_address(place=place, snapshot=None, address=tracing.current().address)
     lockout.refuse_locked_address()
     state, options = passkeys.ask(user_id=None, rp=rp)
-    token = challenges.issue(kind=Kind.PASSKEY, user_id=None, state={"webauthn": state})
-    return token, options
+    # Nothing is stored for whoever only asks: that could be anybody, any number of times.
+    return challenges.sign(kind=Kind.PASSKEY, state=state), options
 
 
 def by_passkey(
@@ -202,14 +207,12 @@ def by_passkey(
     device: str = "",
 ) -> SignedIn:
     """Sign in whoever holds a passkey that has verified its user: that is two factors."""
+    access.fresh()
     lockout.refuse_locked_address()
-    challenge = challenges.peek(token, Kind.PASSKEY)
-    if challenge is None or not challenges.claim(challenge):
-        message = "The sign-in took too long or was used. Begin again."
-        raise NotSignedInError(message)
-    proof = passkeys.prove(
-        user_id=None, rp=rp, state=challenge.state["webauthn"], response=response
-    )
+    state = challenges.read_signed(token, Kind.PASSKEY)
+    if state is None or not challenges.claim_signed(token, Kind.PASSKEY):
+        raise NotSignedInError(_OVER)
+    proof = passkeys.prove(user_id=None, rp=rp, state=state, response=response)
     user = None
     if proof is not None and proof.user_verified:
         user = User.objects.filter(pk=proof.user_id, is_active=True).first()
@@ -227,7 +230,7 @@ def confirm_password(*, user: User, password: str) -> None:
     Raises NotSignedInError, TooManyError, BusyError.
     """
     passwords.refuse_unreadable(password)
-    ticket = lockout.reserve_password(user.username, name=user.username)
+    ticket = lockout.reserve_again(user.pk, name=user.username)
     try:
         right = passwords.is_right(user, password)
     except BusyError:
@@ -278,19 +281,26 @@ def _refuse_late(user: User, place: Place) -> None:
 
 
 def _ask(user: User, status: mfa.MfaStatus, rp: RelyingParty, place: Place) -> ChallengeNeeded:
-    state: dict[str, Any] = {"epoch": user.epoch, "place": place}
+    state: dict[str, Any] = {"mark": _mark_of(user), "place": place}
     options = None
     if status.passkeys and rp.is_usable:
         state["webauthn"], options = passkeys.ask(user_id=user.pk, rp=rp)
         state["options"] = options
     token = challenges.issue(kind=Kind.MFA, user_id=user.pk, state=state)
-    return ChallengeNeeded(token, tuple(status.methods), options)
+    # Where no browser makes passkeys, none can be asked for.
+    usable = (it for it in status.methods if it != "passkey" or options is not None)
+    return ChallengeNeeded(token, tuple(usable), options)
+
+
+def _mark_of(user: User) -> str:
+    """Return what changes with the password, and when all sign-ins of a person end."""
+    return f"{user.epoch}.{user.get_session_auth_hash()}"
 
 
 def _complete(user: User, methods: Sequence[str], device: str) -> SignedIn:
     name = user.username
     keys = [lockout.account_key(name), lockout.second_factor_key(user.pk)]
-    if browser := devices.known(device, name):
+    if browser := devices.known(device, name, epoch=user.epoch):
         keys.append(lockout.device_key(browser, name))
     lockout.clear(keys)
     if user.is_superuser:
@@ -304,11 +314,23 @@ def _complete(user: User, methods: Sequence[str], device: str) -> SignedIn:
     return SignedIn(user, tuple(methods), proven)
 
 
-def _record_refused(reason: str, username: str, place: Place) -> None:
+def _refuse_locked_address(user: User, place: Place) -> None:
+    try:
+        lockout.refuse_locked_address()
+    except TooManyError:
+        _record_refused(_LOCKED, user.username, place, tried=user.username)
+        raise
+
+
+def _record_refused(reason: str, username: str, place: Place, *, tried: str = "") -> None:
+    # The mark tells unknown names apart, so that repeats of each are counted as those of a known
+    # one: the work of the database must not tell which is which.
+    marks = {"tried": lockout.mark_of(tried)} if tried else {}
     record_refusal(
         actor=ANONYMOUS,
         action="session.refused",
         reason=reason,
         username=username,
         place=place,
+        **marks,
     )

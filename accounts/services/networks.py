@@ -30,7 +30,7 @@ class AddressRefusedError(ForbiddenError):
     """The request comes from a network that is not on the list."""
 
     code = "address-refused"
-    title = "Not from this network."
+    title = "Not from this network"
 
 
 def refuse_address(

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import RecoveryCode
-from accounts.services.lockout import PEPPER
+from accounts.services.buckets import PEPPER
 from audit.services.acts import audited
 from audit.services.records import record
 from core import crypto

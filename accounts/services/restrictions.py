@@ -22,7 +22,7 @@ class PasswordChangeRequiredError(DomainError):
 
     code = "password-change-required"
     status = 403
-    title = "Change your password first."
+    title = "Change your password first"
 
 
 class EnrolmentRequiredError(DomainError):
@@ -30,7 +30,7 @@ class EnrolmentRequiredError(DomainError):
 
     code = "enrolment-required"
     status = 403
-    title = "Set up a second factor first."
+    title = "Set up a second factor first"
 
 
 def restriction_of(snapshot: Snapshot, methods: Collection[str]) -> DomainError | None:

@@ -24,8 +24,9 @@ class HasCapability(BasePermission):
         method = request.method or ""
         needed = capability_of(view, method)
         if needed is None:
-            # Whoever is known learns that the view has no such method; strangers learn nothing.
-            if request.user.is_authenticated and method not in view.allowed_methods:
+            # Whoever may call the view learns that it has no such method; strangers learn nothing.
+            may_call = request.user.is_authenticated or is_public(view)
+            if may_call and method not in view.allowed_methods:
                 raise MethodNotAllowed(method)
             return False
         if needed == PUBLIC:
@@ -33,6 +34,12 @@ class HasCapability(BasePermission):
         if not request.user.is_authenticated:
             return False
         return needed == SIGNED_IN or bool(request.user.has_perm(needed))
+
+
+def is_public(view: APIView) -> bool:
+    """Tell whether anybody may call every method of the view."""
+    capabilities: dict[str, str] = getattr(view, "capabilities", {})
+    return bool(capabilities) and set(capabilities.values()) == {PUBLIC}
 
 
 def capability_of(view: APIView, method: str) -> str | None:
