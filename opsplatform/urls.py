@@ -6,12 +6,12 @@ from typing import Final
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
 
+from accounts.pages.start import start
 from opsplatform.schema import SchemaView
 
 urlpatterns: Final[list[URLPattern | URLResolver]] = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", start),
     path("", include("observability.api.urls")),
     path(".well-known/", include("accounts.api.well_known")),
     path("account/", include("accounts.pages.urls")),

@@ -99,10 +99,10 @@ class LabelForm(AccessForm):
 
 
 class NewPasswordForm(AccessForm):
-    """The present password, and the new one twice."""
+    """The current password, and the new one twice."""
 
     old_password = forms.CharField(
-        label="Present password",
+        label="Current password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autofocus": True, "autocomplete": "current-password"}),
     )

@@ -64,5 +64,7 @@ def _tabs(request: HttpRequest, current: str) -> list[Tab]:
             href = reverse(section.route)
         except NoReverseMatch:
             continue
+        if not href.startswith(getattr(request, "open_paths", "/")):
+            continue  # a step is due first: the page would only lead back to it
         tabs.append(Tab(section.label, href, is_current=section.key == current))
     return tabs

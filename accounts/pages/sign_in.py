@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from django.contrib import messages
 from django.http import HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 
+from accounts.models import User
 from accounts.pages import entry
 from accounts.pages.forms import CodeForm, SignInForm
 from accounts.services import login, passkeys
@@ -48,8 +50,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             response = HttpResponseRedirect(entry.with_next("second-step", request))
             entry.keep_step(response, found.token)
             return response
-    elif request.method == "GET" and request.user.is_authenticated and request.user.is_staff:
-        return HttpResponseRedirect(entry.asked_next(request) or reverse("admin:index"))
+    elif request.method == "GET" and isinstance(request.user, User):
+        if request.user.is_staff:
+            return HttpResponseRedirect(entry.asked_next(request) or reverse("admin:index"))
+        # Whom the console refuses would be asked in vain who they are.
+        messages.info(request, "Your role does not open the console. This is your own account.")
+        return HttpResponseRedirect(reverse("account"))
     return _shown(request, "registration/sign_in.html", form, error, title="Sign in")
 
 

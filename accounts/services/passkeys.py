@@ -56,7 +56,7 @@ def refuse_unusable(rp: RelyingParty) -> None:
     if not rp.is_usable:
         message = (
             "Passkeys need a host name, and https unless it is localhost. Open the console by its "
-            "name instead of an address: BASE_URL says which."
+            "name instead of an address; on the machine itself that is localhost."
         )
         raise InvalidInputError(message)
 

@@ -60,6 +60,13 @@ class ConsoleSite(AdminSite):
         """Show the dashboard."""
         return super().index(request, {**home.context(request), **(extra_context or {})})
 
+    def logout(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """Sign out; the page that says so shows nothing of the console any more."""
+        gone = {"may_move": False, "signed_in": False, "navigation": [], "here": None}
+        return super().logout(request, {**gone, **(extra_context or {})})
+
     def palette(self, request: HttpRequest) -> HttpResponse:
         """Answer what the command palette finds."""
         context = super().each_context(request)

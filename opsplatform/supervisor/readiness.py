@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from opsplatform.supervisor.terminal import say
-
-if TYPE_CHECKING:
-    import socket
 
 _FIRST_WORD_SECONDS: Final = 10.0
 _NEXT_WORD_SECONDS: Final = 5.0
 _ASK_SECONDS: Final = 0.1
+_CONNECT_SECONDS: Final = 0.2
 
 
 class Readiness:
@@ -39,8 +38,7 @@ class Readiness:
         missing = self._missing()
         if not missing:
             self._ready = True
-            host = f"[{self._host}]" if ":" in self._host else self._host
-            say(f"Ready: http://{host}:{self._port}/")
+            say(f"Ready: http://{self._shown()}:{self._port}/")
             for line in self._first_lines:
                 say(line)
         elif now >= self._speak_at:
@@ -48,6 +46,26 @@ class Readiness:
             waited = int(now - self._began)
             alive = ", ".join(sorted(running)) or "nothing"
             say(f"Not ready after {waited} s: {'; '.join(missing)}. Running: {alive}.")
+
+    def _shown(self) -> str:
+        """Return the name to open: localhost where it leads here, for passkeys need a name."""
+        numeric = f"[{self._host}]" if ":" in self._host else self._host
+        try:
+            found = socket.getaddrinfo("localhost", self._port, type=socket.SOCK_STREAM)
+        except OSError:
+            return numeric
+        addresses = {str(entry[4][0]) for entry in found}
+        others = addresses - {self._host}
+        is_ours = self._host in addresses and not any(map(self._answers, others))
+        return "localhost" if is_ours else numeric
+
+    def _answers(self, address: str) -> bool:
+        """Tell whether something listens on our port of another address of this machine."""
+        try:
+            socket.create_connection((address, self._port), timeout=_CONNECT_SECONDS).close()
+        except OSError:
+            return False
+        return True
 
     def _missing(self) -> list[str]:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=1)

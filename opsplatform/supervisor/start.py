@@ -172,6 +172,6 @@ def _first_lines(admin: FirstAdmin | None) -> list[str]:
         return []
     told = (
         f"Sign in as {admin['username']} with the one-time password {admin['password']} "
-        "(shown once, valid for 24 hours)"
+        "(valid for 24 hours; told at each start until it was used)"
     )
     return [told]
