@@ -86,11 +86,7 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
             Page("Roles", "auth.group"),
             Page("Sessions", "accounts.usersession"),
             Page("API keys", "accounts.apikey"),
-            Page("Dashboard keys", "accounts.denieddashkey"),
-            Page("Console access", "accounts.installation"),
             Page("Access reviews", "accounts.accessreview", _open_reviews, "open"),
-            Page("Signing keys", "accounts.signingkey"),
-            Page("Revocations", "accounts.accesschange"),
             Page("Audit log", "audit.auditrecord"),
         ),
     ),
@@ -109,6 +105,15 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
             Page("Crontabs", "django_celery_beat.crontabschedule"),
             Page("Intervals", "django_celery_beat.intervalschedule"),
             Page("Fixed times", "django_celery_beat.clockedschedule"),
+        ),
+    ),
+    (
+        "Keys and limits",
+        (
+            Page("Dashboard keys", "accounts.denieddashkey"),
+            Page("Console access", "accounts.installation"),
+            Page("Signing keys", "accounts.signingkey"),
+            Page("Revocations", "accounts.accesschange"),
         ),
     ),
     (

@@ -64,7 +64,11 @@ COMMANDS: Final[Sequence[Command]] = (
         needs=("notifications.add_channel",),
     ),
     Command("Add a user", "admin:accounts_user_add", needs=("accounts.add_user",)),
-    Command("Change password", "admin:password_change"),
+    Command("Your account", "account"),
+    Command("Your second factors", "account-mfa"),
+    Command("Your sessions", "account-sessions"),
+    Command("Your API keys", "account-keys"),
+    Command("Change password", "account-password"),
     Command("Switch theme", act="theme"),
     Command("Sign out", act="sign-out"),
 )

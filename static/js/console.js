@@ -283,6 +283,8 @@ const prepare = () => {
   if (navigator.clipboard) all("[data-copy][hidden]").forEach((button) => { button.hidden = false; });
 };
 prepare();
+// On a phone a row of tabs is wider than the page: the one that is open stands in view.
+for (const tab of all(".tabs [aria-current]")) tab.parentNode.scrollLeft = tab.offsetLeft - tab.parentNode.offsetLeft - 40;
 setInterval(showTimes, 30000);
 new MutationObserver((changes) => {
   if (changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.nodeType === 1 && node.localName !== "time"))) prepare();

@@ -30,15 +30,12 @@ ADMIN = {
         "Roles",
         "Sessions",
         "API keys",
-        "Dashboard keys",
-        "Console access",
         "Access reviews",
-        "Signing keys",
-        "Revocations",
         "Audit log",
     ],
     "Notifications": ["Queue", "Alerts", "Channels"],
     "Operate": ["Schedule", "Crontabs", "Intervals", "Fixed times"],
+    "Keys and limits": ["Dashboard keys", "Console access", "Signing keys", "Revocations"],
     "System": ["Processes", "Leases", "API"],
 }
 

@@ -11,6 +11,7 @@ from reliability.services import catalogue
 
 pytestmark = pytest.mark.django_db
 
+OWN = ["Your account", "Your second factors", "Your sessions", "Your API keys", "Change password"]
 ACTOR = Actor.command("test")
 
 
@@ -79,12 +80,12 @@ def test_commands_follow_permissions(find):
         "Run an uptime test",
         "Add a channel",
         "Add a user",
-        "Change password",
+        *OWN,
         "Switch theme",
         "Sign out",
     ]
     assert titles(find("", "manager"), "Command") == [
-        "Change password",
+        *OWN,
         "Switch theme",
         "Sign out",
     ]
@@ -148,3 +149,18 @@ def test_a_command_leads_to_the_form_that_does_it(find, client):
     (command,) = [found for found in find("run an uptime") if found["kind"] == "Command"]
     page = client.get(command["url"]).content.decode()
     assert f'<form method="post" action="{command["url"]}">' in page
+
+
+def test_ones_own_account_is_found_by_everybody(find):
+    for role in ("admin", "analyst"):
+        found = [
+            (result["title"], result["url"])
+            for result in find("your", role)
+            if result["kind"] == "Command"
+        ]
+        assert found == [
+            ("Your account", "/account/"),
+            ("Your second factors", "/account/mfa/"),
+            ("Your sessions", "/account/sessions/"),
+            ("Your API keys", "/account/keys/"),
+        ]
