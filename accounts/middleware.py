@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from accounts.models import User
-from accounts.selectors import access
-from accounts.services import restrictions, sessions
+from accounts.selectors import access, sign_ins
+from accounts.services import restrictions
 from core.errors import StepUpRequiredError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class DueStepsMiddleware:
         request.is_restricted = found is not None  # type: ignore[attr-defined]
         if found is not None:
             page, allowed = self._ways[found]
+            request.open_paths = allowed  # type: ignore[attr-defined]
             if not request.path.startswith(allowed):
                 return HttpResponseRedirect(page)
         return self._get_response(request)
@@ -56,7 +57,7 @@ class DueStepsMiddleware:
         known = access.snapshot(request.user.pk)
         if known is None:
             return None
-        methods = request.session.get(sessions.METHODS, ())
+        methods = sign_ins.methods_that_matter(known, request.session)
         error = restrictions.restriction_of(known, methods)
         return error.code if error is not None else None
 

@@ -99,6 +99,17 @@ class Feed:
         if time.monotonic() - self._synced_at > FRESH_SECONDS:
             self._catch_up(reading=reading)
 
+    def start(self) -> None:
+        """Follow from now on, not only once somebody asks."""
+        if self._thread is not None or not settings.FEED_POLLS:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name=f"feed-{self.name}", daemon=True
+                )
+                self._thread.start()
+
     def tell(self, row: Row) -> None:
         """Apply a row that this process has committed, and wake the others."""
         self._own.append((time.monotonic(), row))
@@ -120,7 +131,7 @@ class Feed:
     # Catching up
 
     def _catch_up(self, *, reading: bool) -> None:
-        self._start_thread()
+        self.start()
         # One at a time: the others wait a moment, and mostly need no look of their own afterwards.
         if self._lock.acquire(timeout=_WAIT_SECONDS):
             try:
@@ -226,16 +237,6 @@ class Feed:
         return int(connection.connection.execute("PRAGMA data_version").fetchone()[0])
 
     # The thread
-
-    def _start_thread(self) -> None:
-        if self._thread is not None or not settings.FEED_POLLS:
-            return
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name=f"feed-{self.name}", daemon=True
-                )
-                self._thread.start()
 
     def _run(self) -> None:
         stop = self._stop

@@ -10,6 +10,7 @@ from django.conf import settings
 # A server that is given this module knows nothing of Django; what follows has models in it.
 django.setup()
 
+from accounts.selectors import access
 from core.headers import api_headers
 from notifications.consumers import Consumer
 from notifications.services.livehub import live
@@ -61,6 +62,7 @@ async def _live(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            access.feed.start()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             # Our own server has said goodbye to the sockets already; with another, it is time now.

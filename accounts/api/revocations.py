@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.actors import actor_of
 from accounts.models import AccessChange
-from accounts.services import revocation, sessions
+from accounts.services import revocation, sessions, tokens
 from core.rest import filters
 from core.rest.pagination import KeysetPagination
 from core.rest.serializers import StrictSerializer
@@ -90,7 +90,7 @@ class RevokeView(APIView):
         asked = RevokeSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         data = asked.validated_data
-        sessions.revoke(
+        tokens.revoke(
             actor=actor_of(request),
             token=data.get("token", ""),
             jti=data.get("jti", ""),

@@ -15,7 +15,7 @@ from accounts.api.keys import PeopleOnlyError
 from accounts.models import User, UserSession
 from accounts.roles import ROLES
 from accounts.selectors import access
-from accounts.services import revocation, sessions
+from accounts.services import revocation, sessions, tokens
 from core.errors import NotFoundError
 from core.rest.permissions import PUBLIC, SIGNED_IN
 from core.rest.serializers import StrictSerializer
@@ -110,7 +110,7 @@ class RefreshView(APIView):
         asked = RefreshSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         answer = Response(
-            RefreshedSerializer(sessions.refresh(asked.validated_data["refresh"])).data
+            RefreshedSerializer(tokens.refresh(asked.validated_data["refresh"])).data
         )
         answer["Cache-Control"] = "no-store"
         return answer

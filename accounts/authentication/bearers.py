@@ -18,7 +18,7 @@ from accounts.authentication.dashboard_keys import find_dashboard_key, note_use
 from accounts.engine.tokens import ACCESS_SECONDS
 from accounts.models import User, UserSession
 from accounts.roles import ROLES
-from accounts.selectors import access
+from accounts.selectors import access, sign_ins
 from accounts.selectors.bearers import Bearer
 from accounts.services import restrictions, sessions
 from accounts.services.networks import AddressRefusedError, refuse_address
@@ -60,7 +60,7 @@ def bearer_of_session(cookie: str, asked: frozenset[str]) -> Found | None:
         user_id=person.user_id,
         sid=UUID(request.session[sessions.SID]).hex,
         epoch=person.epoch,
-        methods=tuple(request.session.get(sessions.METHODS, ())),
+        methods=sign_ins.methods_of(request.session[sessions.SID]),
         until=float(request.session[sessions.UNTIL]),
         address=tracing.current().address,
     )

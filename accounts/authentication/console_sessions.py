@@ -9,8 +9,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import SessionAuthentication
 
 from accounts.authentication.credentials import CHALLENGE
-from accounts.selectors import access
-from accounts.services import restrictions, sessions
+from accounts.selectors import access, sign_ins
+from accounts.services import restrictions
 from core import tracing
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ConsoleSessionAuthentication(SessionAuthentication):
         person = access.snapshot(user.pk)
         if person is None:
             return None
-        methods = request.session.get(sessions.METHODS, ())
+        methods = sign_ins.methods_that_matter(person, request.session)
         restrictions.refuse(path=request.path, snapshot=person, methods=methods)
         tracing.amend(user=user.get_username())
         return user, None

@@ -193,7 +193,6 @@ def _added(
 ) -> HttpResponse:
     """Let the session count as proven by the new factor, and show codes with the first one."""
     stepup.note(user=user, session=session, method=method)
-    request.session[sessions.METHODS] = stepup.methods_of(session)
     made = mfa.codes_after_first(actor=actor_of(request), user=user)
     if made:
         return _codes_page(request, user, made)

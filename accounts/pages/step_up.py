@@ -69,4 +69,3 @@ def _prove(request: HttpRequest, user: User, session: UserSession, form: AccessF
         else form.cleaned_data
     )
     stepup.prove(user=user, session=session, rp=passkeys.party_of(request), **given)
-    request.session[sessions.METHODS] = stepup.methods_of(session)

@@ -16,7 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from accounts.engine.tokens import ACCESS_SECONDS, ALGORITHM, LEEWAY_SECONDS
 from accounts.models import AccessChange, SigningKey
-from accounts.selectors import signing
+from accounts.selectors import access, signing
 from accounts.services.revocation import tell
 from audit.services.acts import audited
 from audit.services.records import record
@@ -45,7 +45,11 @@ class _Fresh:
 
 
 def signer() -> Signer:
-    """Return the key that signs; the first one is made when it is first needed."""
+    """Return the key that signs; the first one is made when it is first needed.
+
+    Raises UnavailableError while nobody can know which keys were revoked.
+    """
+    access.fresh()
     found = signing.signer()
     if found is None:
         make_first(actor=SYSTEM)

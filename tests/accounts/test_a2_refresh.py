@@ -14,6 +14,7 @@ from accounts import signals
 from accounts.engine import refresh as chain
 from accounts.models import User, UserSession
 from accounts.services import revocation, sessions
+from accounts.services.tokens import refresh
 from audit.models import AuditRecord
 from core.actors import SYSTEM
 from core.errors import NotSignedInError
@@ -37,7 +38,7 @@ def row() -> dict:
 
 def refused(token: str) -> None:
     with pytest.raises(NotSignedInError) as caught:
-        sessions.refresh(token)
+        refresh(token)
     assert (caught.value.status, caught.value.message) == (401, "Sign in again.")
 
 
@@ -51,8 +52,8 @@ def earlier(seconds: float) -> None:
 
 
 def test_each_exchange_gives_the_next_pair(api, tokens):
-    first = sessions.refresh(tokens.refresh)
-    second = sessions.refresh(first.refresh)
+    first = refresh(tokens.refresh)
+    second = refresh(first.refresh)
     assert len({tokens.refresh, first.refresh, second.refresh}) == 3
     assert len({tokens.access, first.access, second.access}) == 3
     assert all(works(api, one.access) for one in (tokens, first, second))
@@ -60,7 +61,7 @@ def test_each_exchange_gives_the_next_pair(api, tokens):
 
 
 def test_the_database_holds_no_token(tokens):
-    second = sessions.refresh(tokens.refresh)
+    second = refresh(tokens.refresh)
     kept = str(row())
     for token in (tokens.refresh, second.refresh):
         secret = token.split("_")[4]
@@ -69,10 +70,10 @@ def test_the_database_holds_no_token(tokens):
 
 
 def test_the_one_before_gives_the_same_answer_for_ten_seconds(tokens):
-    first = sessions.refresh(tokens.refresh)
+    first = refresh(tokens.refresh)
     earlier(9)
     before = row()
-    assert sessions.refresh(tokens.refresh).refresh == first.refresh
+    assert refresh(tokens.refresh).refresh == first.refresh
     assert row() == before
 
 
@@ -80,7 +81,7 @@ def test_after_ten_seconds_it_ends_the_session(api, tokens):
     heard = []
     signals.refresh_reused.connect(lambda **told: heard.append(told), weak=False, dispatch_uid="t")
     try:
-        first = sessions.refresh(tokens.refresh)
+        first = refresh(tokens.refresh)
         earlier(11)
         refused(tokens.refresh)
     finally:
@@ -93,7 +94,7 @@ def test_after_ten_seconds_it_ends_the_session(api, tokens):
 
 
 def test_an_older_one_ends_the_session_at_once(api, tokens):
-    last = sessions.refresh(sessions.refresh(tokens.refresh).refresh)
+    last = refresh(refresh(tokens.refresh).refresh)
     refused(tokens.refresh)
     assert row()["revoked_at"] is not None
     refused(last.refresh)
@@ -101,7 +102,7 @@ def test_an_older_one_ends_the_session_at_once(api, tokens):
 
 
 def test_a_second_misuse_writes_nothing_more(tokens):
-    sessions.refresh(sessions.refresh(tokens.refresh).refresh)
+    refresh(refresh(tokens.refresh).refresh)
     refused(tokens.refresh)
     before = row(), AuditRecord.objects.count()
     refused(tokens.refresh)
@@ -110,7 +111,7 @@ def test_a_second_misuse_writes_nothing_more(tokens):
 
 @pytest.mark.parametrize("place", [2, 3, 4, 5])
 def test_a_forged_token_changes_nothing(tokens, place):
-    sessions.refresh(tokens.refresh)
+    refresh(tokens.refresh)
     parts = tokens.refresh.split("_", 5)
     parts[place] = {"2": "0" * 32, "3": "7", "4": "A" * 43, "5": "A" * 22}[str(place)]
     before = row()
@@ -132,7 +133,7 @@ def test_two_exchanges_at_once_give_one_child(tokens):
     def exchange():
         barrier.wait()
         try:
-            found.append(sessions.refresh(tokens.refresh).refresh)
+            found.append(refresh(tokens.refresh).refresh)
         finally:
             connection.close()
 
@@ -172,7 +173,7 @@ def test_a_disabled_person_gets_nothing(tokens, person):
 
 
 def test_a_token_from_the_future_of_a_restored_database_ends_nothing(tokens):
-    later = sessions.refresh(tokens.refresh)
+    later = refresh(tokens.refresh)
     UserSession.objects.update(refresh_generation=0)
     refused(later.refresh)
     assert row()["revoked_at"] is None
@@ -180,7 +181,7 @@ def test_a_token_from_the_future_of_a_restored_database_ends_nothing(tokens):
 
 def test_methods_are_those_of_the_row(api, tokens):
     UserSession.objects.update(methods="pwd,otp")
-    fresh = sessions.refresh(tokens.refresh)
+    fresh = refresh(tokens.refresh)
     told = api.get("/api/auth/me", headers={"authorization": f"Bearer {fresh.access}"}).json()
     assert told["methods"] == ["pwd", "otp"]
 

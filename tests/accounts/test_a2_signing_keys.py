@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.models import SigningKey
 from accounts.selectors import signing
 from accounts.services import sessions, signing_keys
+from accounts.services.tokens import refresh
 from accounts.services.signing_keys import LIFETIME, keep_in_step
 from audit.models import AuditRecord
 from core.actors import SYSTEM
@@ -153,7 +154,7 @@ def test_a_revoked_key_takes_its_tokens_along_and_another_signs(api, person):
     assert not works(api, pair.access)
     assert states() == ["revoked", "active"]
     # Nobody has to sign in again: refresh tokens do not depend on these keys.
-    fresh = sessions.refresh(pair.refresh)
+    fresh = refresh(pair.refresh)
     assert works(api, fresh.access)
     assert kid_of(pair.access) not in {key["kid"] for key in signing.published()}
 
