@@ -17,8 +17,7 @@ from accounts.actors import actor_of
 from accounts.models import Passkey, TOTPDevice, User
 from accounts.roles import PURPOSE
 from accounts.selectors import people
-from accounts.services import lockout, mfa, revocation, stepup, users
-from audit.services.acts import audited
+from accounts.services import api_keys, lockout, mfa, revocation, stepup, users
 from core.adminbase import SettingsAdmin, ask_to_confirm, show_once
 from core.adminlists import either, named
 from core.components import badge, when
@@ -83,6 +82,7 @@ class UserAdmin(SettingsAdmin[User]):
         "disable",
         "enable",
         "end_sessions",
+        "end_keys",
         "unlock",
         "reset_passwords",
         "reset_second_factors",
@@ -112,6 +112,9 @@ class UserAdmin(SettingsAdmin[User]):
 
     def has_disable_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.disable_user")
+
+    def has_end_keys_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.revoke_apikey")
 
     def has_end_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.revoke_usersession")
@@ -180,21 +183,20 @@ class UserAdmin(SettingsAdmin[User]):
             ],
             "user_sessions": list(sessions[:_SHOWN]) if sees("accounts.view_usersession") else None,
             "user_keys": list(keys[:_SHOWN]) if sees("accounts.view_apikey") else None,
-            "user_acts": self._acts(
-                request, user, locked=locked is not None, has_sessions=standing.sessions > 0
-            ),
+            "user_acts": self._acts(request, user, standing, locked=locked is not None),
             "acts_url": reverse("admin:accounts_user_changelist"),
         }
 
     def _acts(
-        self, request: HttpRequest, user: User, *, locked: bool, has_sessions: bool
+        self, request: HttpRequest, user: User, standing: people.Standing, *, locked: bool
     ) -> list[tuple[str, str]]:
         """Return the actions that make sense for this person, each with its button's text."""
         offered = self.get_actions(request)
         sensible = {
             "disable": user.is_active,
             "enable": not user.is_active,
-            "end_sessions": has_sessions,
+            "end_sessions": standing.sessions > 0,
+            "end_keys": standing.keys > 0,
             "unlock": locked,
             "reset_passwords": user.is_active,
             "reset_second_factors": bool(getattr(user, "has_factor", False)),
@@ -279,6 +281,19 @@ class UserAdmin(SettingsAdmin[User]):
             is_dangerous=True,
         )
 
+    @admin.action(description="End all API keys", permissions=["end_keys"])
+    def end_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
+        return self._each(
+            request,
+            queryset,
+            action="end_keys",
+            title="End all API keys of {}?",
+            effect="Whatever uses them stops working at once. New ones can be made.",
+            act=partial(api_keys.revoke_all, actor=actor_of(request), reason="Ended by an admin."),
+            done="Left without API keys",
+            is_dangerous=True,
+        )
+
     @admin.action(description="Unlock", permissions=["reset"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[User]) -> TemplateResponse | None:
         return self._each(
@@ -318,7 +333,8 @@ class UserAdmin(SettingsAdmin[User]):
             queryset,
             action="reset_passwords",
             title=f"Give {_named(queryset)} a new one-time password?",
-            effect="Their current passwords stop working at once, and their sessions end.",
+            effect="Their current passwords stop working at once, and their sessions end. API keys "
+            "go on: end them too if somebody else may know the password.",
             is_dangerous=True,
         )
         if asked is not None:
@@ -327,7 +343,9 @@ class UserAdmin(SettingsAdmin[User]):
             self,
             request,
             title="New one-time passwords",
-            secrets=_new_passwords(request, queryset),
+            secrets=users.reset_passwords(
+                actor=actor_of(request), user_ids=[user.pk for user in queryset]
+            ),
             note=f"Valid for {users.ONE_TIME_HOURS} hours; to be changed at the first sign-in.",
         )
 
@@ -371,13 +389,6 @@ class UserAdmin(SettingsAdmin[User]):
         if succeeded:
             self.message_user(request, f"{done}: {', '.join(succeeded)}.", messages.SUCCESS)
         return None
-
-
-@audited
-def _new_passwords(request: HttpRequest, queryset: QuerySet[User]) -> dict[str, str]:
-    """Replace all passwords or none: one that was replaced but not shown would be lost."""
-    actor = actor_of(request)
-    return {user.username: users.reset_password(actor=actor, user_id=user.pk) for user in queryset}
 
 
 def _console_of(user: User) -> str:

@@ -128,6 +128,15 @@ def revoke(*, actor: Actor, key_id: UUID, reason: str = "", owner_id: UUID | Non
 
 
 @audited
+def revoke_all(*, actor: Actor, user_id: UUID, reason: str = "") -> int:
+    """End all keys of a person at once; return how many there were."""
+    held = APIKey.objects.filter(owner_id=user_id, revoked_at=None).values_list("pk", flat=True)
+    for key_id in (found := list(held)):
+        revoke(actor=actor, key_id=key_id, reason=reason, owner_id=user_id)
+    return len(found)
+
+
+@audited
 def reseal(*, actor: Actor, key: APIKey, raw: str) -> None:
     """Keep the digest of a key under the present pepper, once the key was seen anew."""
     pepper = settings.KEYRING.ensure(PEPPER)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -14,7 +16,7 @@ from django.utils import timezone
 from accounts.engine.networks import allows
 from accounts.models import AccessChange, RolePolicy, User
 from accounts.roles import SIGNS_IN_TO_CONSOLE
-from accounts.services import revocation
+from accounts.services import lockout, revocation
 from audit.services.acts import audited
 from audit.services.records import changes, record
 from core import tracing
@@ -36,14 +38,44 @@ def one_time_password() -> str:
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(5))
 
 
-@audited
+@dataclass(frozen=True, slots=True)
+class _OneTime:
+    """A one-time password with its hash, computed before the act.
+
+    SQLite has one writer at a time, and a hash takes longer than most acts.
+    """
+
+    password: str
+    encoded: str
+
+    @classmethod
+    def new(cls) -> _OneTime:
+        password = one_time_password()
+        return cls(password, make_password(password))
+
+    def give(self, user: User) -> None:
+        user.password = self.encoded
+        user.must_change_password = True
+        user.password_expires_at = timezone.now() + timedelta(hours=ONE_TIME_HOURS)
+
+
 def create_user(
     *, actor: Actor, username: str, email: str = "", roles: Iterable[str] = ()
 ) -> tuple[User, str]:
     """Create a person with a one-time password; return both, the password for showing once."""
-    names = sorted(set(roles))
+    one_time = _OneTime.new()
+    user = _create(
+        actor=actor, username=username, email=email, names=sorted(set(roles)), one_time=one_time
+    )
+    return user, one_time.password
+
+
+@audited
+def _create(
+    *, actor: Actor, username: str, email: str, names: Sequence[str], one_time: _OneTime
+) -> User:
     user = User(username=User.normalize_username(username), email=email)
-    password = _give_one_time_password(user)
+    one_time.give(user)
     _refuse_invalid(user)
     try:
         with transaction.atomic():
@@ -53,7 +85,7 @@ def create_user(
         raise InvalidInputError(message, errors={"username": [message]}) from None
     _set_roles(user, names)
     record(actor=actor, action="user.created", target=user, after={"email": email, "roles": names})
-    return user, password
+    return user
 
 
 @audited
@@ -188,23 +220,55 @@ def _keep_author_in(names: Sequence[str]) -> None:
             raise InvalidInputError(message, errors={"roles": [message]})
 
 
+def reset_password(*, actor: Actor, user_id: UUID, even_last_admin: bool = False) -> str:
+    """Replace a person's password by a one-time one; return it for showing once.
+
+    What was tried wrongly is forgotten, and so are the browsers that were known; API keys go on.
+    An admin with a password of their own must remain, unless the act comes from the machine itself.
+    """
+    one_time = _OneTime.new()
+    _reset(actor=actor, user_id=user_id, one_time=one_time, even_last_admin=even_last_admin)
+    return one_time.password
+
+
+def reset_passwords(*, actor: Actor, user_ids: Iterable[UUID]) -> dict[str, str]:
+    """Replace all passwords or none: one that was replaced but not shown would be lost.
+
+    Returns them by the names of the people.
+    """
+    prepared = {user_id: _OneTime.new() for user_id in user_ids}
+    return _reset_all(actor=actor, prepared=prepared)
+
+
 @audited
-def reset_password(*, actor: Actor, user_id: UUID) -> str:
-    """Replace a person's password by a one-time one; return it for showing once."""
+def _reset_all(*, actor: Actor, prepared: Mapping[UUID, _OneTime]) -> dict[str, str]:
+    return {
+        _reset(actor=actor, user_id=user_id, one_time=one_time).username: one_time.password
+        for user_id, one_time in prepared.items()
+    }
+
+
+@audited
+def _reset(
+    *, actor: Actor, user_id: UUID, one_time: _OneTime, even_last_admin: bool = False
+) -> User:
+    Group.objects.select_for_update().get(name="admin")
     user = User.objects.select_for_update().get(pk=user_id)
-    password = _give_one_time_password(user)
+    before = _counts_as_admin(user)
+    one_time.give(user)
     user.save(update_fields=["password", "must_change_password", "password_expires_at"])
+    if before and not even_last_admin:
+        _refuse_without_admin(
+            "This is the only admin who can sign in: nobody would be left if the one-time password "
+            "ran out. Change the password on your own page, or run on the machine: "
+            f"manage.py reset_password {user.username}"
+        )
+    lockout.forgive(user)
     record(actor=actor, action="password.reset", target=user)
+    # Processes that remember the person must know that the password is to be changed.
+    revocation.tell(kind=AccessChange.Kind.RIGHTS, value=str(user.pk), actor=actor)
     revocation.end_all(actor=actor, user_id=user.pk, reason="A one-time password was given.")
-    return password
-
-
-def _give_one_time_password(user: User) -> str:
-    password = one_time_password()
-    user.set_password(password)
-    user.must_change_password = True
-    user.password_expires_at = timezone.now() + timedelta(hours=ONE_TIME_HOURS)
-    return password
+    return user
 
 
 def _refuse_invalid(user: User) -> None:
@@ -229,13 +293,24 @@ def _keep_one_admin(before: Mapping[str, object], user: User) -> None:
     after = _shown(user)
     if not _is_admin(before) or _is_admin(after):
         return
+    _refuse_without_admin(
+        "The last active admin stays one: give somebody else the role first, "
+        "and let them choose their password."
+    )
+
+
+def _refuse_without_admin(message: str) -> None:
+    """Refuse an act after which no admin can come in.
+
+    Who never chose a password of their own does not count: the one-time password runs out.
+    """
     admins = User.objects.filter(groups__name="admin", is_active=True, must_change_password=False)
     if not admins.exists():
-        message = (
-            "The last active admin stays one: give somebody else the role first, "
-            "and let them choose their password."
-        )
         raise InvalidTransitionError(message)
+
+
+def _counts_as_admin(user: User) -> bool:
+    return _is_admin(_shown(user)) and not user.must_change_password
 
 
 def _is_admin(shown: Mapping[str, object]) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
+from accounts.services import api_keys, mfa
 from accounts.services.users import ONE_TIME_HOURS, reset_password
 from core.actors import Actor
 
@@ -21,6 +22,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
+        parser.add_argument(
+            "--remove-second-factors",
+            action="store_true",
+            help="also forget apps, passkeys and recovery codes, for whoever lost them",
+        )
+        parser.add_argument(
+            "--end-api-keys",
+            action="store_true",
+            help="also end the API keys, when somebody else may have known the password",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
         try:
@@ -28,7 +39,17 @@ class Command(BaseCommand):
         except User.DoesNotExist:
             message = f"There is no user {options['username']}."
             raise CommandError(message) from None
-        password = reset_password(actor=Actor.command("reset_password"), user_id=user.pk)
+        actor = Actor.command("reset_password")
+        if options["remove_second_factors"]:
+            mfa.reset(actor=actor, user_id=user.pk)
+            self.stdout.write(f"{user.username} has no second factor any more")
+        if options["end_api_keys"]:
+            ended = api_keys.revoke_all(
+                actor=actor, user_id=user.pk, reason="Ended with the password."
+            )
+            self.stdout.write(f"API keys ended: {ended}")
+        # Whoever is at the machine may reset the last admin: it is how one comes back in.
+        password = reset_password(actor=actor, user_id=user.pk, even_last_admin=True)
         self.stdout.write(
             f"Sign in as {user.username} with the one-time password {password} "
             f"(valid for {ONE_TIME_HOURS} hours)"
