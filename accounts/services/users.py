@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.engine.networks import allows
 from accounts.models import AccessChange, RolePolicy, User
 from accounts.roles import SIGNS_IN_TO_CONSOLE
+from accounts.selectors import people
 from accounts.services import lockout, revocation
 from audit.services.acts import audited
 from audit.services.records import changes, record
@@ -300,12 +301,8 @@ def _keep_one_admin(before: Mapping[str, object], user: User) -> None:
 
 
 def _refuse_without_admin(message: str) -> None:
-    """Refuse an act after which no admin can come in.
-
-    Who never chose a password of their own does not count: the one-time password runs out.
-    """
-    admins = User.objects.filter(groups__name="admin", is_active=True, must_change_password=False)
-    if not admins.exists():
+    """Refuse an act after which no admin can come in."""
+    if not people.active_admins().exists():
         raise InvalidTransitionError(message)
 
 

@@ -194,3 +194,55 @@ def test_oversized_headers_change_nothing(api, people):
     )
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("hops", [1, 2])
+def test_behind_proxies_only_what_they_have_written_counts(api, people, settings, hops):
+    """Each proxy appends what it saw; whatever stands further left the client made up."""
+    settings.OPS_TRUSTED_PROXIES = hops
+    inner = ["10.0.0.2"][: hops - 1]
+
+    def attempt(name, password, *, came_from, made_up):
+        chain = ", ".join([*made_up, came_from, *inner])
+        return api.post(
+            "/api/auth/login",
+            {"username": name, "password": password},
+            format="json",
+            REMOTE_ADDR="10.0.0.1",
+            HTTP_X_FORWARDED_FOR=chain,
+        )
+
+    for number in range(6):
+        answer = attempt(
+            f"name{number}",
+            WRONG,
+            came_from="203.0.113.7",
+            made_up=["198.51.100.1", f"192.0.2.{number}", ""][: number % 4],
+        )
+    assert answer.status_code == 429
+    assert "from your network" in answer.json()["detail"]
+    assert {row.address for row in AuditRecord.objects.filter(action="session.refused")} == {
+        "203.0.113.7"
+    }
+
+    # Neither the proxy nor whoever was named falsely has to wait.
+    for address in ("198.51.100.1", "10.0.0.1"):
+        answer = attempt("ann", PASSWORD, came_from=address, made_up=["203.0.113.7"])
+        assert answer.status_code == 200
+    assert attempt("ann", PASSWORD, came_from="203.0.113.7", made_up=[]).status_code == 429
+
+
+@pytest.mark.parametrize("chain", ["", "203.0.113.9", "nonsense", ", ,", "a" * 5_000])
+def test_a_chain_that_no_proxy_wrote_gives_way_to_the_peer(api, people, settings, chain):
+    settings.OPS_TRUSTED_PROXIES = 2
+    for number in range(6):
+        answer = api.post(
+            "/api/auth/login",
+            {"username": f"name{number}", "password": WRONG},
+            format="json",
+            REMOTE_ADDR="192.0.2.77",
+            HTTP_X_FORWARDED_FOR=chain,
+        )
+
+    assert answer.status_code == 429
+    assert AuditRecord.objects.filter(action="session.refused").first().address == "192.0.2.77"

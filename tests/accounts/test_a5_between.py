@@ -1,10 +1,13 @@
 """Between two steps of signing in: what was proven holds only for what it was proven of."""
 
 import pytest
+from django.contrib.auth.models import Group
 
 from accounts.actors import actor_for
-from accounts.models import LoginChallenge, UserSession
+from accounts.models import LoginChallenge, RolePolicy, UserSession
+from accounts.selectors import access
 from accounts.services import challenges, devices, login, passwords, sessions, users
+from audit.services.acts import unwatched
 from core.actors import SYSTEM
 from core.errors import NotSignedInError
 from tests.accounts.factors import (
@@ -141,3 +144,23 @@ def test_titles_of_problems_end_without_a_full_stop():
         return {kind, *(it for child in kind.__subclasses__() for it in below(child))}
 
     assert [kind for kind in below(DomainError) if kind.title.endswith(".")] == []
+
+
+def test_a_superuser_is_asked_for_no_less_than_an_admin(api, make_user):
+    root = make_user(username="ann", is_superuser=True, is_staff=True)
+    with unwatched("a test"):
+        RolePolicy.objects.update_or_create(
+            group=Group.objects.get(name="admin"),
+            defaults={"mfa_required": True, "networks": ["192.0.2.0/24"]},
+        )
+    access.reset()
+
+    known = access.snapshot(root.pk)
+    assert (known.mfa_required, known.networks, known.roles) == (
+        True,
+        (("192.0.2.0/24",),),
+        frozenset(),
+    )
+    told = post(api, "login", LOGIN, REMOTE_ADDR="192.0.2.5").json()
+    assert told["due"] == "enrolment-required"
+    assert post(api, "login", LOGIN, REMOTE_ADDR="203.0.113.9").status_code == 403
