@@ -9,6 +9,8 @@ class DomainError(Exception):
 
     code: ClassVar[str] = "domain-error"
     status: ClassVar[int] = 400
+    wait_seconds: ClassVar[int | None] = None
+    """After how long trying again may help, where the one who raises it knows no better."""
     title: ClassVar[str] = "The request breaks a rule"
 
     def __init__(
@@ -21,7 +23,7 @@ class DomainError(Exception):
         super().__init__(message)
         self.message = message
         self.errors = {field: list(texts) for field, texts in (errors or {}).items()}
-        self.retry_after = retry_after
+        self.retry_after = retry_after or self.wait_seconds
 
     def members(self) -> Mapping[str, object]:
         """Return what the answer of the API tells beside the text."""
@@ -72,6 +74,7 @@ class UnavailableError(DomainError):
 
     code = "unavailable"
     status = 503
+    wait_seconds = 5
     title = "Unavailable for now"
 
 

@@ -12,17 +12,18 @@ import threading
 import time
 from collections import deque
 from datetime import timedelta
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 
 from core.errors import UnavailableError
+from core.feed_stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -36,13 +37,9 @@ FRESH_SECONDS: Final = 1.0
 FAIL_SECONDS: Final = 5.0
 RELOAD_SECONDS: Final = 30.0
 OVERLAP_SECONDS: Final = 60
-_BLOCK_MS: Final = 400
-_STREAM_LENGTH: Final = 1_000
 # A row is kept by every process for so long after its end: machines' clocks differ.
 _GRACE: Final = timedelta(minutes=10)
-_REDIS_AWAY_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 0.25
-_REDIS_SECONDS: Final = 0.25
 _WAIT_SECONDS: Final = 1.0
 # What a fork has inherited must be neither used nor closed: it belongs to the parent.
 _inherited: Final[list[object]] = []
@@ -82,9 +79,10 @@ class Feed:
         self._version = -1
         self._last = 0
         self._seen: set[int] = set()
+        self._open_since: datetime | None = None
         # What this process applied by itself, lest a reload that began earlier forgets it again.
         self._own: deque[tuple[float, Row]] = deque(maxlen=1_000)
-        self._stream = _Stream(f"feed:{self.name}")
+        self._stream = Stream(f"feed:{self.name}")
 
     def _after_fork(self) -> None:
         _inherited.append((self._connection, self._stream))
@@ -174,6 +172,7 @@ class Feed:
     def _reload(self, began: float) -> None:
         connection = self._connected()
         version = self._data_version(connection)
+        self._open_since = _open_since(connection)
         with connection.cursor() as cursor:
             # First the end, then the rows: what comes between is read twice, and never left out.
             cursor.execute(f"SELECT coalesce(max(seq), 0) FROM {self._table}")  # noqa: S608  # a name of ours
@@ -199,17 +198,22 @@ class Feed:
         if version >= 0 and version == self._version:
             return
         query = f"SELECT seq, kind, value FROM {self._table} WHERE seq > %s"  # noqa: S608  # a name of ours
-        if connection.vendor == "postgresql":
-            # Sequence values are given before the commit, so a lower one may come later.
-            query += f" OR created_at > now() - interval '{OVERLAP_SECONDS} seconds'"
+        told: list[object] = [self._last]
+        if self._open_since is not None:
+            # Sequence values are given before the commit, so a lower one may come later: from any
+            # transaction that was open at the look before, and that bears the time of its begin.
+            query += " OR created_at >= %s"
+            told.append(self._open_since)
+        since = _open_since(connection)
         with connection.cursor() as cursor:
-            cursor.execute(query, [self._last])
+            cursor.execute(query, told)
             rows: list[Row] = [row for row in cursor.fetchall() if row[0] not in self._seen]
         if rows:
             self._follower.apply(rows)
             self._seen.update(row[0] for row in rows)
             self._last = max(self._last, *(row[0] for row in rows))
         self._version = version
+        self._open_since = since
 
     def _connected(self) -> BaseDatabaseWrapper:
         # A connection of its own: data_version does not move for one's own writes, and a request
@@ -242,72 +246,33 @@ class Feed:
         stop = self._stop
         pid = os.getpid()
         while not stop.is_set() and os.getpid() == pid:
-            if not self._stream.wait():
+            if not self._woken():
                 stop.wait(POLL_SECONDS)
             if stop.is_set():
                 return
             with self._lock:
                 self._sync()
 
-
-class _Stream:
-    """Wakes the polls of all machines through Redis, and leaves it alone while it is away."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._after = "$"
-        self._writer: Any = None
-        self._reader: Any = None
-        self._away_until = float("-inf")
-
-    def ring(self, seq: int) -> None:
-        """Tell the others that there is a row."""
-        if not self._is_there():
-            return
+    def _woken(self) -> bool:
         try:
-            if self._writer is None:
-                self._writer = _redis(_REDIS_SECONDS)
-            self._writer.xadd(self._key, {"seq": seq}, maxlen=_STREAM_LENGTH, approximate=True)
-        except import_module("redis").RedisError as error:
-            self._go_away(error)
-
-    def wait(self) -> bool:
-        """Wait for a row, 400 ms at most; return False where there is no Redis to wait for."""
-        if not self._is_there():
+            return self._stream.wait()
+        except Exception as error:  # whatever the client raises, the polls must go on
+            logger.warning("The feed %s is not woken.", self.name, exc_info=error)
             return False
-        try:
-            if self._reader is None:
-                self._reader = _redis(_BLOCK_MS / 1000 + _REDIS_SECONDS)
-            found = self._reader.xread({self._key: self._after}, block=_BLOCK_MS, count=1_000)
-        except import_module("redis").RedisError as error:
-            self._go_away(error)
-            return False
-        if found:
-            self._after = found[0][1][-1][0]
-        return True
-
-    def close(self) -> None:
-        """Give both connections back."""
-        for client in (self._writer, self._reader):
-            if client is not None:
-                client.close()
-        self._writer = self._reader = None
-
-    def _is_there(self) -> bool:
-        return bool(settings.REDIS_URL) and time.monotonic() >= self._away_until
-
-    def _go_away(self, error: Exception) -> None:
-        self._away_until = time.monotonic() + _REDIS_AWAY_SECONDS
-        logger.warning("Redis does not wake the feeds for now (%s).", type(error).__name__)
 
 
-def _redis(seconds: float) -> Any:  # noqa: ANN401  # imported only where Redis is used
-    # The client's import costs as much as all of Django's; only Redis users pay for it.
-    redis, retry = import_module("redis"), import_module("redis.retry")
-    never = retry.Retry(import_module("redis.backoff").NoBackoff(), 0)
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=seconds,
-        socket_connect_timeout=_REDIS_SECONDS,
-        retry=never,
-    )
+def _open_since(connection: BaseDatabaseWrapper) -> datetime | None:
+    """Return when the oldest transaction began that may still commit rows of the feed.
+
+    None where there is one writer at a time. A minute is added for what begins right now.
+    """
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT least(min(xact_start), now() - %s * interval '1 second')"
+            " FROM pg_stat_activity WHERE datname = current_database()",
+            [OVERLAP_SECONDS],
+        )
+        found: datetime = cursor.fetchone()[0]
+        return found

@@ -47,7 +47,9 @@ def failed(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         return _answer(request, 503, "The database does not answer for now.")
     if isinstance(error := sys.exc_info()[1], UnavailableError):
-        return _answer(request, error.status, error.message)
+        response = _answer(request, error.status, error.message)
+        response["Retry-After"] = str(error.retry_after)
+        return response
     if isinstance(sys.exc_info()[1], KeyringError):
         return _answer(request, 503, KEYRING_AWAY)
     return _answer(request, 500, "An unexpected error; its request id is in the log.")

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
-from django.contrib import auth
+from django.contrib import auth, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseRedirect
 from django.urls import reverse
@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from accounts.actors import person_id_of
 from accounts.models import User
 from accounts.services import challenges, devices
+from core.errors import NotSignedInError
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -57,11 +58,18 @@ def home_of(user: User) -> str:
 
 
 def let_in(request: HttpRequest, signed_in: SignedIn) -> HttpResponse:
-    """Begin the session of a browser, and lead to the page that was asked for."""
+    """Begin the session of a browser, and lead to the page that was asked for.
+
+    Whose account has changed since the proof is led back to the form.
+    """
     user = signed_in.user
     # The receiver that begins the session reads how the person proved themselves.
     request.sign_in = signed_in  # type: ignore[attr-defined]
-    auth.login(request, user)
+    try:
+        auth.login(request, user)
+    except NotSignedInError as error:
+        messages.error(request, error.message)
+        return HttpResponseRedirect(with_next("admin:login", request))
     wanted = asked_next(request)
     if not user.is_staff and wanted.startswith(reverse("admin:index")):
         wanted = ""
