@@ -19,7 +19,7 @@ from accounts.selectors import access
 from accounts.services.sessions import begin_web
 from audit.services.acts import unwatched
 from audit.services.records import record, record_refusal
-from core.actors import ANONYMOUS
+from core.actors import ANONYMOUS, Actor
 from core.listexport import exported
 
 if TYPE_CHECKING:
@@ -41,7 +41,28 @@ def fill_roles(using: str = DEFAULT_DB_ALIAS, **_: object) -> None:
     with unwatched("the table of roles is code"):
         for name, wanted in ROLES.items():
             group, _created = Group.objects.using(using).get_or_create(name=name)
-            group.permissions.set([known[right] for right in wanted if right in known])
+            _fill(group, {right: known[right] for right in wanted if right in known})
+
+
+def _fill(group: Group, wanted: dict[str, Permission]) -> None:
+    held = {
+        f"{permission.content_type.app_label}.{permission.codename}"
+        for permission in group.permissions.select_related("content_type")
+    }
+    if held == set(wanted):
+        return
+    group.permissions.set(wanted.values())
+    if held:
+        # Another release, or somebody gave a role more or less than the table does.
+        removed, added = sorted(held - set(wanted)), sorted(set(wanted) - held)
+        record(
+            actor=Actor.command("migrate"),
+            action="role.repaired",
+            target=group,
+            reason="The role differed from the table of roles.",
+            before={"removed": removed} if removed else None,
+            after={"added": added} if added else None,
+        )
 
 
 @receiver(m2m_changed, sender=User.groups.through)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.discovery import declared
 
@@ -24,17 +24,24 @@ class PeriodicJob:
     kwargs: Mapping[str, str] = field(default_factory=dict)
 
 
+class Synchronised(NamedTuple):
+    """Names of the jobs that are new, and of those that differed from the code."""
+
+    created: list[str]
+    refreshed: list[str]
+
+
 def all_periodic_jobs() -> list[PeriodicJob]:
     """Return the periodic jobs of every app."""
     return list(declared("schedules", "PERIODIC_JOBS", PeriodicJob))
 
 
-def synchronise(crontab_model: Any, task_model: Any) -> list[str]:  # noqa: ANN401  # historical models of a migration have no type
-    """Create missing rows and refresh what code decides; return the names of new jobs.
+def synchronise(crontab_model: Any, task_model: Any) -> Synchronised:  # noqa: ANN401  # historical models of a migration have no type
+    """Create missing rows and refresh what code decides; tell which.
 
     Timing, queue and the switch belong to the operator once the row exists.
     """
-    created_names = []
+    created_names, refreshed = [], []
     for job in all_periodic_jobs():
         minute, hour, day, month, weekday = job.cron.split()
         ours = {
@@ -59,4 +66,5 @@ def synchronise(crontab_model: Any, task_model: Any) -> list[str]:  # noqa: ANN4
             for name, value in ours.items():
                 setattr(known, name, value)
             known.save(update_fields=list(ours))
-    return created_names
+            refreshed.append(job.name)
+    return Synchronised(created_names, refreshed)

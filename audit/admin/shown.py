@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
+from audit.engine.payload import read
 from core.actors import ActorKind
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ _KINDS: Final = frozenset(kind.value for kind in ActorKind)
 
 def difference(row: AuditRecord) -> list[tuple[str, str, str, str]]:
     """Return name, value before, value after and how it changed, of each field that did."""
-    payload = details(row)
+    payload = read(row.payload)
     before, after = (payload.get(name) for name in ("before", "after"))
     old = before if isinstance(before, dict) else {}
     new = after if isinstance(after, dict) else {}
@@ -79,17 +80,10 @@ def difference(row: AuditRecord) -> list[tuple[str, str, str, str]]:
 def other_details(row: AuditRecord) -> list[tuple[str, str]]:
     """Return what else the record tells."""
     return [
-        (_label(name), _text(value)) for name, value in details(row).items() if name not in _OWN
+        (_label(name), _text(value))
+        for name, value in read(row.payload).items()
+        if name not in _OWN
     ]
-
-
-def details(row: AuditRecord) -> dict[str, Any]:
-    """Return the payload; somebody may have spoiled it in the database."""
-    try:
-        found = json.loads(row.payload)
-    except ValueError:
-        return {"payload": row.payload}
-    return found if isinstance(found, dict) else {"payload": row.payload}
 
 
 def _how(name: str, old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from audit.engine.payload import SHOWN, read
 from core.listexport import harmless
 
 if TYPE_CHECKING:
@@ -16,30 +17,7 @@ if TYPE_CHECKING:
     from audit.models import AuditRecord
 
 FORMS: Final = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
-_COLUMNS: Final = (
-    "id",
-    "seq",
-    "at",
-    "category",
-    "action",
-    "outcome",
-    "actor_kind",
-    "actor_key",
-    "actor_name",
-    "on_behalf_of",
-    "session",
-    "address",
-    "user_agent",
-    "request_id",
-    "trace_id",
-    "target_type",
-    "target_id",
-    "target_name",
-    "reason",
-    "details",
-    "mac",
-    "digest",
-)
+_COLUMNS: Final = ("id", "seq", *SHOWN[1:], "mac", "digest")
 _AT_ONCE: Final = 500
 
 
@@ -60,7 +38,7 @@ def _values(row: Any) -> dict[str, Any]:  # noqa: ANN401  # a record with its pl
 def _jsonl(rows: Iterable[AuditRecord]) -> Iterator[str]:
     for row in rows:
         values = _values(row)
-        values["details"] = json.loads(values["details"])
+        values["details"] = read(values["details"])
         yield f"{json.dumps(values, ensure_ascii=False)}\n"
 
 

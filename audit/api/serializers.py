@@ -1,10 +1,10 @@
 """Audit rows as the API shows them."""
 
-import json
 from typing import Any
 
 from rest_framework import serializers
 
+from audit.engine.payload import SHOWN, read
 from audit.models import AuditRecord
 
 
@@ -17,34 +17,11 @@ class AuditRecordSerializer(serializers.ModelSerializer[AuditRecord]):
 
     class Meta:
         model = AuditRecord
-        fields = [
-            "id",
-            "at",
-            "category",
-            "action",
-            "outcome",
-            "actor_kind",
-            "actor_key",
-            "actor_name",
-            "on_behalf_of",
-            "session",
-            "address",
-            "user_agent",
-            "request_id",
-            "trace_id",
-            "target_type",
-            "target_id",
-            "target_name",
-            "reason",
-            "details",
-            "seq",
-            "digest",
-        ]
+        fields = [*SHOWN, "seq", "digest"]
 
     def get_details(self, row: AuditRecord) -> dict[str, Any]:
         """Return the payload as an object."""
-        details: dict[str, Any] = json.loads(row.payload)
-        return details
+        return read(row.payload)
 
     def get_digest(self, row: AuditRecord) -> str | None:
         """Return the digest that the chain holds, in hexadecimal."""

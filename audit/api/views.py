@@ -39,7 +39,7 @@ _ABOUT = {
     "action": "Beginning of the action, such as user.",
     "since": "Not before this moment (ISO 8601).",
     "until": "Before this moment (ISO 8601).",
-    "q": "Words that occur in action, names, reason or details.",
+    "q": "Words in action, names, reason or details; without `since`, of the last 30 days.",
 }
 _FILTERS = [OpenApiParameter(name, str, description=about) for name, about in _ABOUT.items()]
 

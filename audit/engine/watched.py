@@ -32,6 +32,7 @@ WATCHED: Final[dict[str, Watch]] = {
             "is_active",
             "is_staff",
             "must_change_password",
+            "password_expires_at",
             "disabled_at",
             "epoch",
         ),
@@ -46,6 +47,7 @@ WATCHED: Final[dict[str, Watch]] = {
         (
             "key_id",
             "digest",
+            "pepper_id",
             "owner_id",
             "scopes",
             "networks",
@@ -58,8 +60,25 @@ WATCHED: Final[dict[str, Watch]] = {
     # Expired sessions are cleared away by a job; a forged or a revived one is what matters.
     "accounts_usersession": Watch(
         "accounts.UserSession",
-        ("user_id", "expires_at", "mfa_at", "reauth_at", "revoked_at"),
+        (
+            "user_id",
+            "session_key",
+            "expires_at",
+            "methods",
+            "mfa_at",
+            "reauth_at",
+            "refresh_generation",
+            "refresh_digest",
+            "refresh_previous_digest",
+            "refresh_pepper_id",
+            "rotated_at",
+            "revoked_at",
+        ),
         ("insert", "update"),
+    ),
+    # The feed grows by acts that have their own records; what it has ended must stay ended.
+    "accounts_accesschange": Watch(
+        "accounts.AccessChange", operations=("update", "delete"), key="seq"
     ),
     "accounts_signingkey": Watch(
         "accounts.SigningKey", ("state", "public_jwk", "private_pem"), key="kid"
@@ -120,19 +139,21 @@ WATCHED: Final[dict[str, Watch]] = {
     "django_celery_beat_intervalschedule": Watch(
         "django_celery_beat.IntervalSchedule", operations=("update",)
     ),
+    # Records on their way: who lowers a count or marks one as written hides a denial.
+    "audit_auditrepeat": Watch("audit.AuditRepeat", key="key"),
+    "audit_auditspilled": Watch("audit.AuditSpilled", key="uid"),
 }
 
 # Tables that may change without an act, and why.
 EXEMPT: Final[dict[str, str]] = {
-    "accounts_accesschange": "tells of acts that have their own records",
     "accounts_attemptbucket": "counters of attempts",
     "accounts_loginchallenge": "lives five minutes and proves nothing alone",
     "audit_auditarchive": "guarded: only grows",
     "audit_auditcheckpoint": "guarded: only grows",
+    "audit_auditguards": "guarded: only grows",
+    "audit_auditkey": "guarded: only grows",
     "audit_auditlink": "guarded: only grows",
     "audit_auditrecord": "guarded: only grows",
-    "audit_auditrepeat": "counts denials until their summary",
-    "audit_auditspilled": "marks of a replay",
     "audit_auditverification": "results that anybody can compute again",
     "auth_permission": "made from code",
     "core_lease": "the platform's own bookkeeping",

@@ -7,12 +7,12 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from audit.engine.chain import SEPARATOR, told_time
 from audit.models import AuditRepeat
+from audit.services.acts import unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +39,11 @@ _ALIKE: Final = (
 def is_first(texts: Mapping[str, str], insert: Insert) -> bool:
     """Tell whether to write the record now; one alike within the minute is only counted."""
     key = hashlib.sha256(SEPARATOR.join(texts[name] for name in _ALIKE).encode()).hexdigest()
+    with unwatched("counts of denials are the log's own bookkeeping"):
+        return _is_first(key, texts, insert)
+
+
+def _is_first(key: str, texts: Mapping[str, str], insert: Insert) -> bool:
     now = timezone.now()
     rows = AuditRepeat.objects.filter(pk=key)
     if rows.filter(since__gt=now - WINDOW).update(count=F("count") + 1, last_at=now):
@@ -55,7 +60,7 @@ def tell(insert: Insert) -> int:
     """Write a summary of every minute that is over; return how many."""
     told = 0
     for key in list(_over().values_list("pk", flat=True)[:1_000]):
-        with transaction.atomic():
+        with unwatched("a summary takes the place of its count"):
             for row in _over().select_for_update().filter(pk=key):
                 told += _tell(row, insert)
     return told

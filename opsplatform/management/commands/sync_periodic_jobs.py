@@ -18,11 +18,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
         with unwatched("the schedule follows the code"):
-            created = synchronise(CrontabSchedule, PeriodicTask)
-            if created:
-                record(
-                    actor=Actor.command("sync_periodic_jobs"),
-                    action="schedule.extended",
-                    jobs=", ".join(created),
-                )
+            created, refreshed = synchronise(CrontabSchedule, PeriodicTask)
+            for action, jobs in (("extended", created), ("refreshed", refreshed)):
+                if jobs:
+                    record(
+                        actor=Actor.command("sync_periodic_jobs"),
+                        action=f"schedule.{action}",
+                        jobs=", ".join(jobs),
+                    )
         self.stdout.write(f"{len(created)} added: {', '.join(created) or 'nothing new'}.")
