@@ -65,7 +65,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _app_page(request, user, token, seed, form)
     try:
-        totp.confirm(
+        device = totp.confirm(
             actor=actor_of(request),
             user=user,
             session=session.pk,
@@ -76,7 +76,7 @@ def add_app(request: HttpRequest) -> HttpResponse:
     except InvalidInputError as error:
         form.add_error("code", told(error))
         return _app_page(request, user, token, seed, form)
-    return _added(request, user, session, method="otp", what="authenticator app")
+    return _added(request, user, session, method="otp", what=f"authenticator app {device.label}")
 
 
 @page(GET=SIGNED_IN, POST=SIGNED_IN)
@@ -102,7 +102,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
             options=json.dumps(options),
         )
     try:
-        passkeys.finish(
+        device = passkeys.finish(
             actor=actor_of(request),
             user=user,
             session=session.pk,
@@ -114,7 +114,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
     except InvalidInputError as error:
         messages.error(request, told(error))
         return HttpResponseRedirect(reverse("account-mfa"))
-    return _added(request, user, session, method="hwk", what="passkey")
+    return _added(request, user, session, method="hwk", what=f"passkey {device.label}")
 
 
 @page(GET=SIGNED_IN, POST=SIGNED_IN)
@@ -194,9 +194,11 @@ def _added(
     """Let the session count as proven by the new factor, and show codes with the first one."""
     stepup.note(user=user, session=session, method=method)
     made = mfa.codes_after_first(actor=actor_of(request), user=user)
-    if made:
-        return _codes_page(request, user, made)
     messages.success(request, f"The {what} was added.")
+    if made:
+        # Whoever was held up until this was done goes on to where they start.
+        was_due = getattr(request, "is_restricted", False)
+        return _codes_page(request, user, made, entry.home_of(user) if was_due else "")
     return HttpResponseRedirect(reverse("account-mfa"))
 
 
@@ -221,7 +223,9 @@ def _app_page(
     )
 
 
-def _codes_page(request: HttpRequest, user: User, made: list[str]) -> HttpResponse:
+def _codes_page(
+    request: HttpRequest, user: User, made: list[str], onward: str = ""
+) -> HttpResponse:
     text = "".join(f"{code}\n" for code in made)
     return render(
         request,
@@ -231,7 +235,7 @@ def _codes_page(request: HttpRequest, user: User, made: list[str]) -> HttpRespon
         codes=made,
         text=text,
         file=f"OpsPlatform recovery codes of {user.username}\n\n{text}",
-        onward=entry.home_of(user),
+        onward=onward or reverse("account-mfa"),
     )
 
 

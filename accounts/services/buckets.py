@@ -148,7 +148,12 @@ def clear(key: str) -> None:
 def count(key: str, now: float, *, window: float) -> int:
     """Count one in a window of time that begins with the first; return how many there are."""
     make(key)
-    given = {"key": key, "now": now, "window": window, "skew": _SKEW_SECONDS}
+    given: dict[str, str | float] = {
+        "key": key,
+        "now": now,
+        "window": window,
+        "skew": _SKEW_SECONDS,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_COUNT_ALL, given)
         row = cursor.fetchone()
@@ -171,7 +176,7 @@ def _at(now: float) -> dict[str, float | int]:
     return {"now": now, "day": int(now // _DAY)}
 
 
-def _run(statement: str, **given: object) -> int:
+def _run(statement: str, **given: str | float) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, given)
         changed: int = cursor.rowcount

@@ -325,7 +325,7 @@ def _refuse_locked_address(user: User, place: Place) -> None:
 def _record_refused(reason: str, username: str, place: Place, *, tried: str = "") -> None:
     # The mark tells unknown names apart, so that repeats of each are counted as those of a known
     # one: the work of the database must not tell which is which.
-    marks = {"tried": lockout.mark_of(tried)} if tried else {}
+    marks: dict[str, Any] = {"tried": lockout.mark_of(tried)} if tried else {}
     record_refusal(
         actor=ANONYMOUS,
         action="session.refused",

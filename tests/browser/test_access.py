@@ -109,6 +109,21 @@ def add_app(page):
     return seed
 
 
+def age_proofs(house):
+    """Let the last proof of everybody be six minutes old."""
+    house.manage(
+        "shell",
+        "-c",
+        "from datetime import timedelta\n"
+        "from django.utils import timezone\n"
+        "from accounts.models import UserSession\n"
+        "from audit.services.acts import unwatched\n"
+        "past = timezone.now() - timedelta(minutes=6)\n"
+        "with unwatched('a test'):\n"
+        "    UserSession.objects.update(created_at=past, reauth_at=None)\n",
+    )
+
+
 def judged(page, name):
     """Keep a picture; return what is wrong with the page."""
     shoot(page, f"access-{name}")
@@ -137,8 +152,9 @@ def test_an_app_is_enrolled_and_asked_for(open_page, people):
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
     assert found[0] in download.value.path().read_text()
+    assert page.get_by_text("The authenticator app Phone was added.").is_visible()
     page.get_by_role("link", name="I have kept them").click()
-    page.goto("/account/mfa/")
+    page.wait_for_url("**/account/mfa/")
     assert judged(page, "mfa-app") == []
     sign_out(page)
 
@@ -209,6 +225,60 @@ def test_a_role_that_asks_for_a_factor_leads_to_it(open_page, people):
     page.get_by_role("link", name="I have kept them").click()
 
     page.wait_for_url("**/admin/")
+
+
+def test_a_dangerous_act_asks_once_more_and_goes_on(open_page, people, house):
+    """The console asks for the password, then for the code once there is one, and goes on."""
+    name = people(role="admin")
+    page = open_page()
+    sign_in(page, name, PASSWORD)
+    age_proofs(house)
+    page.goto("/account/mfa/")
+    page.get_by_role("button", name="Add an authenticator app").click()
+    page.get_by_role("heading", name="Confirm that it is you").wait_for()
+    assert judged(page, "step-up-password") == []
+
+    page.get_by_label("Password").fill("wrong but long enough")
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    page.get_by_text("That is not your password.").wait_for()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    page.wait_for_url("**/account/mfa/")
+    seed = add_app(page)
+
+    age_proofs(house)
+    page.goto("/admin/accounts/user/add/")
+    page.get_by_role("heading", name="Confirm that it is you").wait_for()
+    assert page.get_by_label("Password").count() == 0
+    assert judged(page, "step-up-code") == []
+    page.get_by_role("link", name="Back without confirming").wait_for()
+    page.get_by_label("Code").fill(codes.code(seed, codes.step_of(time.time()) + 1))
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    page.wait_for_url("**/admin/accounts/user/add/")
+    page.locator("[name=username]").fill(f"{name}-made")
+    page.locator("[name=_save]").click()
+    page.get_by_role("heading", name=f"Password of {name}-made").wait_for()
+
+    # Within five minutes nothing is asked again.
+    page.goto("/admin/accounts/user/add/")
+    assert urlsplit(page.url).path == "/admin/accounts/user/add/"
+
+
+def test_a_passkey_is_a_fresh_proof(open_page, people, house):
+    page = open_page()
+    with_authenticator(page)
+    sign_in(page, people(role="admin"), PASSWORD)
+    page.goto("/account/mfa/")
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_role("button", name="Create the passkey").click()
+    page.get_by_role("heading", name="Your recovery codes").wait_for()
+
+    age_proofs(house)
+    page.goto("/admin/accounts/user/add/")
+    page.get_by_role("button", name="Use a passkey").click()
+
+    page.wait_for_url("**/admin/accounts/user/add/")
+    assert page.locator("[name=username]").is_visible()
 
 
 def test_a_locked_person_is_told_when_to_try_again(open_page, people, house):
