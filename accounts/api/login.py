@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,7 +24,9 @@ from accounts.services import (
 )
 from accounts.services.login import ChallengeNeeded, MfaRequiredError, SignedIn
 from core.errors import InvalidInputError, NotSignedInError
+from core.rest.errors import MEDIA_TYPE
 from core.rest.permissions import PUBLIC, SIGNED_IN
+from core.rest.problems import ProblemSerializer
 from core.rest.serializers import StrictSerializer
 
 if TYPE_CHECKING:
@@ -110,6 +112,15 @@ class TokensSerializer(serializers.Serializer[Any]):
     )
 
 
+class MfaRequiredSerializer(ProblemSerializer):
+    """Why nobody is signed in; of the type `mfa-required` also what the second step needs."""
+
+    mfa_token = serializers.CharField(required=False)
+    methods = serializers.ListField(child=serializers.CharField(), required=False)
+    expires_in = serializers.IntegerField(required=False, help_text="Seconds for the second step.")
+    passkey = serializers.JSONField(required=False, help_text="What a browser asks for a passkey.")
+
+
 class PasswordSerializer(StrictSerializer[Any]):
     """The present password and the new one."""
 
@@ -142,7 +153,16 @@ class LoginView(APIView):
     authentication_classes = ()
     capabilities: ClassVar = {"POST": PUBLIC}
 
-    @extend_schema(operation_id="auth_login", request=LoginSerializer, responses=TokensSerializer)
+    @extend_schema(
+        operation_id="auth_login",
+        request=LoginSerializer,
+        responses={
+            200: TokensSerializer,
+            (401, MEDIA_TYPE): OpenApiResponse(
+                MfaRequiredSerializer, "Not signed in, or not yet: `mfa-required`."
+            ),
+        },
+    )
     def post(self, request: Request) -> Response:
         asked = given(LoginSerializer, request)
         found = login.attempt(
