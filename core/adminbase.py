@@ -126,6 +126,7 @@ class ConsoleAdmin(admin.ModelAdmin[M]):
         context["adminform"].form.label_suffix = ""
         # Our summary tells the mistakes once; Django's own lines would stand above it unlinked.
         context["mistakes"] = context.pop("errors", None)
+        context["needs_proof"] = isinstance(getattr(request, "refused", None), StepUpRequiredError)
         for inline in context["inline_admin_formsets"]:
             inline.formset.form_kwargs = {**inline.formset.form_kwargs, "label_suffix": ""}
             for form in inline.formset.forms:
@@ -191,11 +192,9 @@ class SettingsAdmin(ConsoleAdmin[M]):
         view = super().changeform_view
         try:
             return view(request, object_id, form_url, extra_context)
-        except StepUpRequiredError:
-            raise  # a middleware leads to the page that asks once more who it is
         except DomainError as error:
             if request.method != "POST":
-                raise
+                raise  # for a missing proof a middleware leads to the page that asks for it
             # The service's transaction has rolled back. This time the form is not sound.
             request.refused = error  # type: ignore[attr-defined]
             return view(request, object_id, form_url, extra_context)
@@ -232,7 +231,7 @@ class SettingsAdmin(ConsoleAdmin[M]):
         try:
             return super().delete_view(request, object_id, context)
         except StepUpRequiredError:
-            raise  # as above
+            raise  # nothing is lost on the way there and back
         except DomainError as error:
             if request.method != "POST":
                 raise

@@ -74,7 +74,7 @@ class ConsoleAccessAdmin(SettingsAdmin[Installation]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if self.has_change_permission(request):
+        if request.method != "POST" and self.has_change_permission(request):
             stepup.require(request)  # before anything is typed
         limited = RolePolicy.objects.exclude(networks=[]).select_related("group")
         shown = {

@@ -128,7 +128,7 @@ class RoleAdmin(SettingsAdmin[Group]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if self.has_change_permission(request):
+        if request.method != "POST" and self.has_change_permission(request):
             stepup.require(request)  # before anything is typed
         return super().change_view(request, object_id, form_url, extra_context)
 

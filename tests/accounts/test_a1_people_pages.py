@@ -134,10 +134,16 @@ def test_acts_on_people_ask_for_a_fresh_proof(console, admin, grace):
     answer = client.post(LIST, {"action": "disable", "_selected_action": [str(grace.pk)]})
     assert answer.headers["Location"].startswith("/account/confirm/")
     assert client.get(f"{LIST}add/").headers["Location"].startswith("/account/confirm/")
-    data = {"email": "", "roles": [], "is_active": "on"}
-    answer = client.post(f"{LIST}{grace.pk}/change/", data)
-    assert answer.headers["Location"].startswith("/account/confirm/")
-    assert grace.groups.get().name == "engineer"
+    # A form that was filled in meanwhile is not lost.
+    answer = client.post(f"{LIST}{grace.pk}/change/", {"email": "g@example.org", "roles": []})
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert 'href="/account/confirm/" target="_blank"' in page
+    assert 'value="g@example.org"' in page
+    found = User.objects.get(pk=grace.pk)
+    assert (found.email, found.groups.get().name) == ("", "engineer")
+    answer = client.post(f"{LIST}add/", {"username": "eve", "email": ""})
+    assert (answer.status_code, User.objects.filter(username="eve").count()) == (200, 0)
     # Who may save is asked before anything is typed; who only looks is not.
     answer = client.get(f"{LIST}{grace.pk}/change/")
     assert answer.headers["Location"].startswith("/account/confirm/")
