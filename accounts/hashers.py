@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 AT_ONCE: Final = max(2, min(4, os.cpu_count() or 2))
 WAIT_SECONDS: Final = 2.0
 
-_turns: Final = threading.BoundedSemaphore(AT_ONCE)
+
+class _Turns:
+    """The few places; a forked process has all of its own, whoever computed at the fork."""
+
+    def __init__(self) -> None:
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        self.places = threading.BoundedSemaphore(AT_ONCE)
+
+
+_turns: Final = _Turns()
 # The C library keeps what a thread has freed for that thread: eight request threads would keep
 # 152 MiB, these keep 38, and need not ask the system for the pages anew.
 _workers: list[ThreadPoolExecutor] = []
@@ -30,13 +42,15 @@ os.register_at_fork(after_in_child=_workers.clear)
 @contextmanager
 def turn() -> Iterator[None]:
     """Wait for one of the few places in which this process computes hashes; raises BusyError."""
-    if not _turns.acquire(timeout=WAIT_SECONDS):
+    # Held by name: the fork of another thread may put others in their place meanwhile.
+    places = _turns.places
+    if not places.acquire(timeout=WAIT_SECONDS):
         message = "Many people are signing in just now. Try again in a few seconds."
         raise BusyError(message, retry_after=2)
     try:
         yield
     finally:
-        _turns.release()
+        places.release()
 
 
 def _compute(work: Callable[..., Any], *args: str) -> Any:  # noqa: ANN401  # what the work returns

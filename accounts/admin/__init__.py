@@ -1,5 +1,25 @@
 """Access in the console."""
 
-from accounts.admin import dashboard_keys, keys, networks, reviews, roles, sessions, users
+from accounts.admin import (
+    dashboard_keys,
+    keys,
+    networks,
+    reviews,
+    revocations,
+    roles,
+    sessions,
+    signing_keys,
+    users,
+)
 
-__all__ = ["dashboard_keys", "keys", "networks", "reviews", "roles", "sessions", "users"]
+__all__ = [
+    "dashboard_keys",
+    "keys",
+    "networks",
+    "reviews",
+    "revocations",
+    "roles",
+    "sessions",
+    "signing_keys",
+    "users",
+]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import generics, serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.actors import actor_of
-from accounts.models import AccessChange
+from accounts.models import AccessChange, UserSession
+from accounts.selectors import sign_ins
 from accounts.services import revocation, sessions, tokens
 from core.rest import filters
 from core.rest.pagination import KeysetPagination
@@ -73,6 +74,61 @@ class RevocationPagination(KeysetPagination):
     """Newest first."""
 
     ordering: tuple[str, ...] = ("-seq",)
+
+
+class AnySessionSerializer(serializers.ModelSerializer[UserSession]):
+    """One sign-in of anybody."""
+
+    user = serializers.UUIDField(source="user_id")
+    username = serializers.CharField(source="user.username")
+    device = serializers.CharField(source="device_name")
+    methods = serializers.SerializerMethodField()
+
+    class Meta:
+        model = UserSession
+        fields = [
+            "id",
+            "user",
+            "username",
+            "kind",
+            "device",
+            "user_agent",
+            "first_address",
+            "last_address",
+            "created_at",
+            "last_seen_at",
+            "expires_at",
+            "methods",
+        ]
+        read_only_fields = fields
+
+    def get_methods(self, session: UserSession) -> list[str]:
+        """Return how the person proved who they are."""
+        return [method for method in session.methods.split(",") if method]
+
+
+class AllSessionsView(generics.ListAPIView[UserSession]):
+    """Who is signed in."""
+
+    queryset = UserSession.objects.select_related("user")
+    serializer_class = AnySessionSerializer
+    pagination_class = KeysetPagination
+    capabilities: ClassVar = {"GET": "accounts.view_usersession"}
+
+    @extend_schema(
+        operation_id="auth_admin_sessions",
+        parameters=[OpenApiParameter("user", str, description="Only of this person: id or name.")],
+        description="The sessions of everybody that hold, the newest first.",
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401  # the base's signature
+        """List them."""
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[UserSession]:
+        """Narrow the rows to one person, if one is named; nobody of that name is 404."""
+        rows = super().get_queryset().filter(sign_ins.holds())
+        name = self.request.query_params.get("user", "")
+        return rows.filter(user=sessions.person_called(name)) if name else rows
 
 
 class RevokeView(APIView):

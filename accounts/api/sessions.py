@@ -14,7 +14,7 @@ from accounts.actors import actor_of, person_id_of
 from accounts.api.keys import PeopleOnlyError
 from accounts.models import User, UserSession
 from accounts.roles import ROLES
-from accounts.selectors import access
+from accounts.selectors import access, sign_ins
 from accounts.services import revocation, sessions, tokens
 from core.errors import NotFoundError
 from core.rest.permissions import PUBLIC, SIGNED_IN
@@ -109,9 +109,7 @@ class RefreshView(APIView):
         """Exchange."""
         asked = RefreshSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        answer = Response(
-            RefreshedSerializer(tokens.refresh(asked.validated_data["refresh"])).data
-        )
+        answer = Response(RefreshedSerializer(tokens.refresh(asked.validated_data["refresh"])).data)
         answer["Cache-Control"] = "no-store"
         return answer
 
@@ -196,7 +194,7 @@ class SessionsView(APIView):
         """List them."""
         current = sessions.session_of(request)
         context = {"current": current.pk if current is not None else None}
-        rows = sessions.holding(_person_of(request))
+        rows = sign_ins.holding().filter(user=_person_of(request))
         return Response(SessionSerializer(rows, many=True, context=context).data)
 
     @extend_schema(

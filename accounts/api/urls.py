@@ -17,6 +17,7 @@ urlpatterns = [
     path("auth/me", sessions.MeView.as_view(), name="auth-me"),
     path("auth/sessions", sessions.SessionsView.as_view(), name="auth-sessions"),
     path("auth/sessions/<uuid:session_id>", sessions.SessionView.as_view(), name="auth-session"),
+    path("auth/admin/sessions", revocations.AllSessionsView.as_view(), name="auth-admin-sessions"),
     path("auth/admin/revoke", revocations.RevokeView.as_view(), name="auth-revoke"),
     path("auth/admin/revoke-user", revocations.RevokeUserView.as_view(), name="auth-revoke-user"),
     path("auth/admin/revocations", revocations.RevocationsView.as_view(), name="auth-revocations"),

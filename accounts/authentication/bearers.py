@@ -10,7 +10,6 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
-from django.utils import timezone
 
 from accounts.authentication import api_keys, dashboard_keys, tokens
 from accounts.authentication.credentials import CredentialKind
@@ -26,7 +25,6 @@ from core import crypto, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import timedelta
 
     from accounts.authentication.credentials import Credential
     from accounts.engine.snapshots import Snapshot
@@ -105,24 +103,14 @@ def over(bearers: Iterable[Bearer]) -> frozenset[Bearer]:
     for bearer in bearers:
         if bearer.sid:
             by_session.setdefault(UUID(bearer.sid), []).append(bearer)
-    now = timezone.now()
     ids = [*by_session]
     ended: set[Bearer] = set()
     for start in range(0, len(ids), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
-        alive = {
-            pk
-            for pk, kind, seen in UserSession.objects.filter(
-                pk__in=some, revoked_at=None, expires_at__gt=now
-            ).values_list("pk", "kind", "last_seen_at")
-            if now - seen < _idle(kind)
-        }
+        held = UserSession.objects.filter(sign_ins.holds(), pk__in=some)
+        alive = {*held.values_list("pk", flat=True)}
         ended.update(bearer for pk in some if pk not in alive for bearer in by_session[pk])
     return frozenset(ended)
-
-
-def _idle(kind: str) -> timedelta:
-    return sessions.CONSOLE_IDLE if kind == UserSession.Kind.WEB else sessions.API_IDLE
 
 
 def _granted(bearer: Bearer, asked: frozenset[str]) -> frozenset[str] | None:

@@ -14,6 +14,7 @@ from django.core.cache import cache
 
 from accounts.engine.cookies import CACHE_PREFIX, digest_of
 from accounts.selectors import access
+from accounts.selectors.sign_ins import CONSOLE_IDLE
 from accounts.services import sessions
 from core import tracing
 
@@ -140,7 +141,7 @@ def _holds(data: dict[str, Any]) -> bool:
     if not isinstance(sid, str) or not isinstance(until, int) or not isinstance(seen, int):
         return False
     now = time.time()
-    if now >= until or now - seen >= sessions.CONSOLE_IDLE.total_seconds():
+    if now >= until or now - seen >= CONSOLE_IDLE.total_seconds():
         return False
     if access.standing.is_ended(sid=UUID(sid).hex):
         return False

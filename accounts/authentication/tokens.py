@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -29,8 +30,13 @@ class _Verified:
     """Tokens whose signature was right, by their hash; the last used ones."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, tuple[Claims, PersonPrincipal]] = OrderedDict()
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        # Another thread of the parent may have held the lock at the fork.
         self._lock = threading.Lock()
+        self._known: OrderedDict[bytes, tuple[Claims, PersonPrincipal]] = OrderedDict()
 
     def get(self, mark: bytes) -> tuple[Claims, PersonPrincipal] | None:
         with self._lock:
@@ -91,11 +97,6 @@ def principal_of(raw: str, *, reading: bool = False) -> PersonPrincipal | None:
     if found is not None:
         _note_use(claims.sid)
     return found
-
-
-def still_holds(principal: PersonPrincipal) -> PersonPrincipal | None:
-    """Return the person as they are now, for a connection that stays open; None once it ended."""
-    return _judge(principal.sid, principal.jti, principal.kid, principal.epoch, principal)
 
 
 def _standing_principal(claims: Claims, old: PersonPrincipal | None) -> PersonPrincipal | None:

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from accounts.engine import devices, proofs
+
 
 class UserSession(models.Model):
     """One sign-in of one person; tokens and the cookie stand for it and end with it."""
@@ -62,3 +64,13 @@ class UserSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} session of {self.user}"
+
+    @property
+    def device_name(self) -> str:
+        """Return what the client is called."""
+        return devices.name_of(self.device, self.user_agent)
+
+    @property
+    def proven(self) -> str:
+        """Return how the person proved who they are, in words."""
+        return proofs.in_words(self.methods.split(","))

@@ -33,6 +33,7 @@ class _Line:
 
     key: UUID
     device: str
+    client: str
     kind: str
     last_address: str
     first_address: str
@@ -71,7 +72,7 @@ def end(request: HttpRequest, sid: UUID) -> HttpResponse:
     if revocation.end_session(
         actor=actor_of(request), session=session, reason="Ended by its owner."
     ):
-        messages.success(request, f"{session.device or 'The session'} was signed out.")
+        messages.success(request, f"{session.device_name} was signed out.")
     else:
         messages.info(request, "That session had ended already.")
     return HttpResponseRedirect(reverse("account-sessions"))
@@ -96,13 +97,14 @@ def end_others(request: HttpRequest) -> HttpResponse:
 def _line(session: UserSession, this: UserSession | None) -> _Line:
     return _Line(
         key=session.pk,
-        device=session.device or "Unknown device",
+        device=session.device_name,
+        client=session.user_agent,
         kind=session.get_kind_display(),
         last_address=session.last_address or "unknown address",
         first_address=session.first_address or "",
         created_at=session.created_at,
         last_seen_at=session.last_seen_at,
         expires_at=session.expires_at,
-        proven="with a second factor" if session.mfa_at else "by password",
+        proven=f"by {session.proven}",
         is_this=this is not None and session.pk == this.pk,
     )

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.utils import timezone
-
-from accounts.models import APIKey, Passkey, RecoveryCode, TOTPDevice, User, UserSession
+from accounts.models import APIKey, Passkey, RecoveryCode, TOTPDevice, User
 from accounts.roles import ADMIN
-from accounts.selectors import access
+from accounts.selectors import access, sign_ins
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
+    from accounts.models import UserSession
     from accounts.models.api_keys import APIKeyQuerySet
 
 
@@ -76,9 +75,7 @@ def standing_of(user: User) -> Standing:
 
 def sessions_of(user: User) -> QuerySet[UserSession]:
     """Return the sign-ins of one person that hold, the last used one first."""
-    return UserSession.objects.filter(
-        user=user, revoked_at=None, expires_at__gt=timezone.now()
-    ).order_by("-last_seen_at")
+    return sign_ins.holding().filter(user=user)
 
 
 def keys_of(user: User) -> APIKeyQuerySet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from secrets import randbelow
@@ -122,18 +123,27 @@ def end_token(*, actor: Actor, jti: str, reason: str) -> None:
     record(actor=actor, action="token.revoked", reason=reason, jti=jti)
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of ending everything."""
+
+    generation: int
+    sessions: int
+
+
 @audited
-def end_everything(*, actor: Actor, reason: str) -> int:
-    """End every sign-in of everybody, as after the database was restored; return the generation.
+def end_everything(*, actor: Actor, reason: str) -> Ended:
+    """End every sign-in of everybody, as after the database was restored.
 
     The step is random: a restored database does not know how far its lost future had counted, and
-    a generation that came twice would make tokens of that future valid again.
+    a generation that came twice would make tokens of that future valid again. Who is signing in
+    just now shares the row: they are waited for, and ended with the others.
     """
     Installation.objects.get_or_create(pk=1)
     installation = Installation.objects.select_for_update().get(pk=1)
     installation.generation += 1 + randbelow(_LARGEST_STEP)
     installation.save(update_fields=["generation"])
-    _mark_ended(actor, reason)
+    sessions = _mark_ended(actor, reason)
     Session.objects.all().delete()
     tell(kind=Kind.ALL, value=str(installation.generation), actor=actor, reason=reason)
     record(
@@ -142,8 +152,9 @@ def end_everything(*, actor: Actor, reason: str) -> int:
         target=installation,
         reason=reason,
         generation=installation.generation,
+        sessions=sessions,
     )
-    return installation.generation
+    return Ended(installation.generation, sessions)
 
 
 def clear_old() -> None:

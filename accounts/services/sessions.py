@@ -21,7 +21,6 @@ from accounts.selectors.sign_ins import SID
 from accounts.services import tokens
 from accounts.services.revocation import clear_old, end_session
 from accounts.services.signing_keys import signer
-from accounts.services.tokens import API_IDLE, Tokens
 from audit.services.acts import audited, unwatched
 from audit.services.records import record
 from core import tracing
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from rest_framework.request import Request
 
+    from accounts.services.tokens import Tokens
     from core.actors import Actor
 
 EPOCH: Final = "ep"
@@ -40,7 +40,6 @@ UNTIL: Final = "until"
 SEEN: Final = "seen"
 """What the console's session holds: whose it is stands in the database under its id."""
 
-CONSOLE_IDLE: Final = timedelta(minutes=30)
 SEEN_SECONDS: Final = 60
 _LISTED_DAYS: Final = 90
 _CHANGED: Final = "Something about your account has changed meanwhile. Sign in again."
@@ -195,15 +194,6 @@ def note_use(sid: str) -> None:
     UserSession.objects.filter(
         pk=UUID(sid), revoked_at=None, last_seen_at__lt=now - timedelta(seconds=SEEN_SECONDS - 1)
     ).update(last_seen_at=now, last_address=_address())
-
-
-def holding(user_id: UUID) -> list[UserSession]:
-    """Return the sessions of a person that hold, the last used first."""
-    now = timezone.now()
-    rows = UserSession.objects.filter(user_id=user_id, revoked_at=None, expires_at__gt=now)
-    rows = rows.exclude(kind=UserSession.Kind.API, last_seen_at__lte=now - API_IDLE)
-    rows = rows.exclude(kind=UserSession.Kind.WEB, last_seen_at__lte=now - CONSOLE_IDLE)
-    return [*rows.order_by("-last_seen_at")]
 
 
 def clear_expired() -> None:

@@ -20,6 +20,7 @@ from accounts.engine import tokens
 from accounts.engine.tokens import ACCESS_SECONDS, Claims
 from accounts.models import Installation, UserSession
 from accounts.selectors import access, signing
+from accounts.selectors.sign_ins import API_IDLE
 from accounts.services.revocation import end_session, end_token
 from accounts.services.signing_keys import signer
 from audit.services.acts import audited, unwatched
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from accounts.selectors.signing import Signer
     from core.actors import Actor
 
-API_IDLE: Final = timedelta(hours=12)
 _PEPPER: Final = "REFRESH_PEPPER"
 _REFUSED: Final = "Sign in again."
 

@@ -15,8 +15,8 @@ from django.utils import timezone
 from accounts.models import SigningKey
 from accounts.selectors import signing
 from accounts.services import sessions, signing_keys
-from accounts.services.tokens import refresh
 from accounts.services.signing_keys import LIFETIME, keep_in_step
+from accounts.services.tokens import refresh
 from audit.models import AuditRecord
 from core.actors import SYSTEM
 from core.errors import InvalidTransitionError, NotFoundError
