@@ -43,12 +43,11 @@ def told_count(count: int, most: int) -> str:
     return f"{most:,}+" if count >= most else f"{count:,}"
 
 
-class BeforeFilter(admin.SimpleListFilter):
-    """Begins the list at a moment of the past: its pages reach only so far back."""
+class MomentFilter(admin.SimpleListFilter):
+    """Bounds the list by a moment that a person types."""
 
-    title = "time"
-    parameter_name = "before"
     template = "admin/before_filter.html"
+    lookup: ClassVar[str]
     column: ClassVar[str] = "at"
     """The column that holds the moment of a row."""
 
@@ -67,10 +66,17 @@ class BeforeFilter(admin.SimpleListFilter):
         yield {"name": own, "value": self.value() or "", "kept": kept}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Leave out what was found at that moment or later."""
-        value = self.value()
-        if not value:
+        """Leave out what lies on the other side of the moment."""
+        moment = self.moment(self.value() or "")
+        if moment is None:
             return queryset
+        return queryset.filter(**{f"{self.column}__{self.lookup}": moment})
+
+    @staticmethod
+    def moment(value: str) -> datetime | None:
+        """Return what was typed, None where nothing was."""
+        if not value:
+            return None
         try:
             moment = datetime.fromisoformat(value)
         except ValueError as error:
@@ -78,7 +84,23 @@ class BeforeFilter(admin.SimpleListFilter):
         if moment.tzinfo is not None:
             message = "The field takes UTC, without an offset."
             raise IncorrectLookupParameters(message)
-        return queryset.filter(**{f"{self.column}__lt": moment.replace(tzinfo=UTC)})
+        return moment.replace(tzinfo=UTC)
+
+
+class BeforeFilter(MomentFilter):
+    """Begins the list at a moment of the past: its pages reach only so far back."""
+
+    title = "before"
+    parameter_name = "before"
+    lookup = "lt"
+
+
+class AfterFilter(MomentFilter):
+    """Ends the list at a moment of the past."""
+
+    title = "after"
+    parameter_name = "after"
+    lookup = "gte"
 
 
 def before(column: str) -> type[BeforeFilter]:

@@ -1,38 +1,32 @@
-"""The list of records, the page of one, everything of one actor or target, and verification."""
+"""The list of records and the page of one."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed
+from django.urls import path
 from django.utils.html import format_html
-from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_POST
 
-from audit.admin import shown
-from audit.models import AuditArchive, AuditRecord, AuditVerification
+from audit.admin import pages, shown, timeline, verifications
+from audit.models import AuditRecord
 from audit.selectors import chain, search
-from audit.services import verification
-from core.actors import Actor, ActorKind
+from core.actors import ActorKind
 from core.adminbase import RecordAdmin
-from core.adminlists import BeforeFilter, BoundedPaginator
-from core.components import Column, Progress, Table, badge, when
+from core.adminlists import AfterFilter, BeforeFilter, BoundedPaginator, named
+from core.components import badge, when
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
     from django.urls import URLPattern
 
-_PAGE: Final = 50
-_PAST: Final = 10
-_TONES: Final = {"allowed": "info", "denied": "bad", "error": "warn"}
-_KEYS: Final = ("actor_kind", "actor", "target_type", "target", "session", "request_id", "address")
+# Filters by which a person has chosen how far back to look.
+_CHOOSE_A_START: Final = frozenset({"after", "at__gte"})
 
 
 class ActorFilter(admin.SimpleListFilter):
@@ -60,8 +54,15 @@ class AuditRecordAdmin(RecordAdmin[AuditRecord]):
     exports = True
     export_permission = "audit.export_auditrecord"
     empty_text = "Whatever people and programs do here is recorded, and sealed within seconds."
-    list_display = ["time", "who", "shown_action", "target", "shown_outcome", "origin", "place"]
-    list_filter = ["outcome", "category", ActorFilter, BeforeFilter, "at"]
+    list_display = ["time", "who", "shown_action", "target", "shown_outcome", "seal"]
+    list_filter = [
+        "outcome",
+        "category",
+        ActorFilter,
+        AfterFilter,
+        BeforeFilter,
+        ("at", named("date", admin.DateFieldListFilter)),
+    ]
     paginator = BoundedPaginator
     search_fields = [
         "action",
@@ -73,10 +74,21 @@ class AuditRecordAdmin(RecordAdmin[AuditRecord]):
         "session",
         "request_id",
     ]
-    search_help_text = "Action, actor, target, reason, address, session or request id"
+    search_help_text = (
+        "Action, actor, target, reason, address, session or request id, of the last "
+        f"{search.WORDS_REACH.days} days; After or Before reach further back"
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditRecord]:
         return search.sealed(super().get_queryset(request))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditRecord], search_term: str
+    ) -> tuple[QuerySet[AuditRecord], bool]:
+        """Look no further back than a month unless a time is chosen: each row costs the search."""
+        if search_term and not _CHOOSE_A_START.intersection(request.GET):
+            queryset = search.reached(queryset, BeforeFilter.moment(request.GET.get("before", "")))
+        return super().get_search_results(request, queryset, search_term)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -94,10 +106,30 @@ class AuditRecordAdmin(RecordAdmin[AuditRecord]):
             *super().get_urls(),
         ]
 
+    def timeline(self, request: HttpRequest) -> HttpResponse:
+        """Show everything of one actor, one target, one session, request or address."""
+        self._refuse(request)
+        return timeline.page(self, request)
+
+    def verification(self, request: HttpRequest) -> HttpResponse:
+        """Show whether the log is sound, since when, and what to note down."""
+        self._refuse(request)
+        return verifications.page(self, request)
+
+    def verify(self, request: HttpRequest) -> HttpResponse:
+        """Verify everything now."""
+        self._refuse(request)
+        return verifications.begin(self, request)
+
+    def head(self, request: HttpRequest) -> HttpResponse:
+        """Give the signed head as a file, for verify_audit_chain --checkpoint."""
+        self._refuse(request)
+        return verifications.head()
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        state = chain_state() if self.has_view_permission(request) else {}
+        state = verifications.chain_state() if self.has_view_permission(request) else {}
         return super().changelist_view(request, {**state, **(extra_context or {})})
 
     def change_view(
@@ -116,162 +148,53 @@ class AuditRecordAdmin(RecordAdmin[AuditRecord]):
         if row is None:
             message = "There is no such record; it may have moved into an archive."
             raise Http404(message)
-        return self._page(request, "page", str(row.action), row=row, **record_context(row))
-
-    def timeline(self, request: HttpRequest) -> HttpResponse:
-        """Show everything of one actor, one target, one session, request or address."""
-        self._refuse(request)
-        given = {name: request.GET[name] for name in _KEYS if request.GET.get(name)}
-        rows = search.found(given).order_by("-id")
-        before = request.GET.get("before", "")
-        if before.isascii() and before.isdecimal() and len(before) < 19:  # noqa: PLR2004  # digits of a big integer
-            rows = rows.filter(pk__lt=int(before))
-        page = list(rows[: _PAGE + 1])
-        more = len(page) > _PAGE
-        context = {
-            "of": _of(given, page[0] if page else None),
-            "days": _days(page[:_PAGE]),
-            "older": shown.timeline_url(**given, before=str(page[_PAGE - 1].pk)) if more else "",
-            "newest": shown.timeline_url(**given) if before else "",
-        }
-        return self._page(request, "timeline", f"{context['of']}: all acts", **context)
-
-    def verification(self, request: HttpRequest) -> HttpResponse:
-        """Show whether the log is sound, since when, and what to note down."""
-        self._refuse(request)
-        past = AuditVerification.objects.order_by("-created_at")[:_PAST]
-        rows = [
-            [when(job.created_at), job.requested_by, _verdict(job), f"{job.rows:,}", job.chain[:16]]
-            for job in past
-        ]
-        table = Table(
-            [
-                Column("Asked"),
-                Column("By"),
-                Column("Result"),
-                Column("Records", numeric=True),
-                Column("Head"),
-            ],
-            rows,
-            caption="Verifications",
-            empty="No verification yet. One runs each night at 02:30 UTC.",
-        )
-        archived = Table(
-            [Column("Records"), Column("From"), Column("To"), Column("File"), Column("SHA-256")],
-            [
-                [
-                    f"{one.from_seq:,} to {one.to_seq:,}",
-                    when(one.first_at),
-                    when(one.last_at),
-                    one.file,
-                    one.sha256[:16],
-                ]
-                for one in AuditArchive.objects.order_by("-from_seq")[:_PAST]
-            ],
-            caption="Archives",
-            empty="Nothing is archived yet: records stay in the database for their retention.",
-        )
-        context = {**chain_state(), "table": table, "archived": archived}
-        return self._page(request, "verification", "Verification", **context)
-
-    def verify(self, request: HttpRequest) -> HttpResponse:
-        """Verify everything now."""
-        self._refuse(request)
-        running = AuditVerification.objects.filter(state__in=("queued", "running")).exists()
-        if running:
-            self.message_user(request, "A verification is under way already.", messages.INFO)
-        else:
-            verification.request(actor=_actor(request))
-            self.message_user(request, "The verification begins.", messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:audit_auditrecord_verification"))
-
-    def head(self, request: HttpRequest) -> HttpResponse:
-        """Give the signed head as a file, for verify_audit_chain --checkpoint."""
-        self._refuse(request)
-        checkpoint = chain.last_checkpoint()
-        if checkpoint is None:
-            raise Http404
-        name = f"audit-head-{checkpoint.size}.json"
-        return HttpResponse(
-            json.dumps(chain.told(checkpoint), indent=1),
-            content_type="application/json",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        return pages.page(self, request, "page", str(row.action), row=row, **record_context(row))
 
     def _refuse(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
 
-    def _page(
-        self, request: HttpRequest, template: str, title: str, **context: object
-    ) -> TemplateResponse:
-        request.current_app = self.admin_site.name
-        everything = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            **context,
-        }
-        return TemplateResponse(request, f"admin/audit/auditrecord/{template}.html", everything)
-
     @admin.display(description="Time", ordering="at")
     def time(self, row: AuditRecord) -> str:
         return when(row.at)
 
-    @admin.display(description="Who", ordering="actor_name")
+    @admin.display(description="Who")
     def who(self, row: AuditRecord) -> str:
-        return shown.actor_link(row)
+        if not row.address:
+            return shown.actor_link(row)
+        return format_html(
+            '{} <span class="quiet under">{}</span>', shown.actor_link(row), row.address
+        )
 
-    @admin.display(description="Action", ordering="action")
+    @admin.display(description="Action")
     def shown_action(self, row: AuditRecord) -> str:
         return row.action
-
-    @admin.display(description="From", ordering="address")
-    def origin(self, row: AuditRecord) -> str:
-        return row.address or "-"
 
     @admin.display(description="Target")
     def target(self, row: AuditRecord) -> str:
         return shown.target_link(row)
 
-    @admin.display(description="Outcome", ordering="outcome")
+    @admin.display(description="Outcome")
     def shown_outcome(self, row: AuditRecord) -> str:
         return badge(row.outcome)
 
     @admin.display(description="Seal")
-    def place(self, row: AuditRecord) -> str:
+    def seal(self, row: AuditRecord) -> str:
         seq = getattr(row, "seq", None)
-        return f"{seq:,}" if seq is not None else "soon"
-
-
-def chain_state() -> dict[str, Any]:
-    """Return what pages tell about the chain: its head, its lag, the last look at it."""
-    checkpoint, last = chain.last_checkpoint(), chain.last_verification()
-    running = AuditVerification.objects.filter(state__in=("queued", "running")).first()
-    work = running and Progress(
-        "Verification",
-        running.progress,
-        100 if running.progress else 0,
-        started_at=running.created_at,
-    )
-    lag = chain.seal_lag_seconds()
-    return {
-        "checkpoint": checkpoint,
-        "noted": f"{checkpoint.size}:{checkpoint.chain}" if checkpoint is not None else "",
-        "sealed": f"{checkpoint.size:,}" if checkpoint is not None else "0",
-        "lag": round(lag),
-        "is_late": lag > 60,  # noqa: PLR2004  # a minute
-        "verified": last,
-        "verdict": _verdict(last) if last is not None else "",
-        "work": work or None,
-    }
+        if seq is None:
+            return "soon"
+        return format_html(
+            '<span class="seal-mark" title="Sealed, seq {0}"><span class="visually-hidden">'
+            "Sealed, seq {0}</span></span>",
+            f"{seq:,}",
+        )
 
 
 def record_context(row: Any) -> dict[str, Any]:  # noqa: ANN401  # a record with its place
     """Return what the page of a record shows."""
     last = chain.last_verification()
     facts: list[tuple[str, object]] = [
-        ("Time", when(row.at)),
+        ("Time", shown.moment(row.at)),
         ("Who", shown.actor_link(row)),
         ("Kind", shown.kind_of_actor(row.actor_kind)),
         ("Target", shown.target_link(row)),
@@ -286,14 +209,16 @@ def record_context(row: Any) -> dict[str, Any]:  # noqa: ANN401  # a record with
         facts.insert(3, ("On behalf of", behind))
     is_covered = last is not None and row.seq is not None and row.seq <= last.size
     return {
+        "at": shown.moment(row.at),
         "seq": f"{row.seq:,}" if row.seq is not None else "",
         "facts": facts,
         "difference": shown.difference(row),
+        "is_new": shown.is_creation(row),
         "details": shown.other_details(row),
         "digest": bytes(row.digest).hex() if row.digest is not None else "",
         "checked": last if is_covered else None,
-        "checked_verdict": _verdict(last) if is_covered and last is not None else "",
-        "tone": _TONES.get(row.outcome, ""),
+        "checked_verdict": verifications.verdict(last) if is_covered and last is not None else "",
+        "tone": shown.TONES.get(row.outcome, ""),
     }
 
 
@@ -301,41 +226,3 @@ def _led(text: str, **query: str) -> str:
     if not text:
         return "-"
     return format_html('<a href="{}">{}</a>', shown.timeline_url(**query), text)
-
-
-def _of(given: dict[str, str], first: AuditRecord | None) -> str:
-    if "actor" in given:
-        return first.actor_name if first is not None else given["actor"]
-    if "target" in given:
-        return shown.target_name(first) if first is not None else given["target"]
-    for name, word in (("session", "Session"), ("request_id", "Request"), ("address", "Address")):
-        if name in given:
-            return f"{word} {given[name]}"
-    return "Everybody"
-
-
-def _days(rows: list[AuditRecord]) -> list[tuple[str, list[dict[str, Any]]]]:
-    days: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        day = f"{row.at:%A}, {row.at.day} {row.at:%B %Y}"
-        days.setdefault(day, []).append(
-            {
-                "row": row,
-                "tone": _TONES.get(row.outcome, ""),
-                "who": shown.actor_link(row),
-                "target": shown.target_link(row),
-                "difference": shown.difference(row),
-            }
-        )
-    return list(days.items())
-
-
-def _verdict(job: AuditVerification) -> str:
-    tones = {"sound": "ok", "damaged": "bad", "failed": "warn"}
-    return badge(job.verdict, capfirst(job.verdict), tones.get(job.verdict, "info"))
-
-
-def _actor(request: HttpRequest) -> Actor:
-    # People alone sign in to the console.
-    user: Any = request.user
-    return Actor(ActorKind.USER, str(user.pk), user.get_username(), user.pk)

@@ -51,14 +51,19 @@ def found(given: Mapping[str, str]) -> QuerySet[AuditRecord]:
             rows = rows.filter(**{lookup: _moment(name, given[name])})
     words = given.get("q", "").split()
     if words and "since" not in given:
-        until = _moment("until", given["until"]) if "until" in given else timezone.now()
-        rows = rows.filter(at__gte=until - min(WORDS_REACH, until - _FIRST))
+        rows = reached(rows, _moment("until", given["until"]) if "until" in given else None)
     for word in words:
         wanted = Q()
         for column in _TEXTS:
             wanted |= Q(**{f"{column}__icontains": word})
         rows = rows.filter(wanted)
     return sealed(rows)
+
+
+def reached(rows: QuerySet[AuditRecord], until: datetime | None) -> QuerySet[AuditRecord]:
+    """Narrow a search for words to a month before that moment or now."""
+    end = until or timezone.now()
+    return rows.filter(at__gte=end - min(WORDS_REACH, end - _FIRST))
 
 
 def sealed(rows: QuerySet[AuditRecord]) -> QuerySet[AuditRecord]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django import template
 from django.contrib.admin.views.main import ALL_VAR, ORDER_VAR, PAGE_VAR
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from django.contrib.admin.views.main import ChangeList
+    from django.db.models import Model
     from django.http import HttpRequest
 
     from opsplatform.console.attention import Step
@@ -85,6 +87,15 @@ def exports(cl: ChangeList, request: HttpRequest) -> list[tuple[str, str]]:
 
 def _is_cut(cl: ChangeList) -> bool:
     return isinstance(cl.paginator, BoundedPaginator) and cl.paginator.is_cut
+
+
+@register.simple_tag(takes_context=True)
+def acts_url(context: dict[str, Any], thing: Model) -> str:
+    """Return where everything that was done to a thing stands, for whoever may read the log."""
+    if not context["request"].user.has_perm("audit.view_auditrecord"):
+        return ""
+    query = urlencode({"target_type": thing._meta.label, "target": thing.pk})
+    return f"{reverse('admin:audit_auditrecord_timeline')}?{query}"
 
 
 @register.simple_tag
