@@ -15,7 +15,13 @@ def work(api, name):
     """Return the status of a wrong attempt, and the statements by which it was judged."""
     with CaptureQueriesContext(connection) as caught:
         answer = api.post("/api/auth/login", {"username": name, "password": WRONG}, format="json")
-    return answer.status_code, [" ".join(it["sql"].split()[:3]) for it in caught.captured_queries]
+    return answer.status_code, [shape(it["sql"]) for it in caught.captured_queries]
+
+
+def shape(statement):
+    """Return what a statement does, and to which table; savepoints are named anew each time."""
+    words = statement.split()
+    return words[0] if "SAVEPOINT" in words[:2] else " ".join(words[:3])
 
 
 def differences(api, known, unknown, times):
@@ -58,10 +64,9 @@ def test_the_record_tells_unknown_names_apart_and_names_none(api, make_user, set
         work(api, name)
 
     rows = AuditRecord.objects.filter(action="session.refused")
-    told = [row.details for row in rows] if hasattr(rows[0], "details") else []
     payloads = [row.payload for row in rows]
     assert len(payloads) == len(set(payloads)) == 2
-    assert all('"username":"unknown"' in payload for payload in payloads), told
+    assert all('"username":"unknown"' in payload for payload in payloads)
     assert "secret" not in "".join(payloads)
 
 
