@@ -198,7 +198,7 @@ class Feed:
         if version >= 0 and version == self._version:
             return
         query = f"SELECT seq, kind, value FROM {self._table} WHERE seq > %s"  # noqa: S608  # a name of ours
-        told: list[object] = [self._last]
+        told: list[int | datetime] = [self._last]
         if self._open_since is not None:
             # Sequence values are given before the commit, so a lower one may come later: from any
             # transaction that was open at the look before, and that bears the time of its begin.

@@ -56,9 +56,9 @@ def bearer_of_session(cookie: str, asked: frozenset[str]) -> Found | None:
         name=person.username,
         role=person.role,
         user_id=person.user_id,
-        sid=UUID(request.session[sessions.SID]).hex,
+        sid=UUID(request.session[sign_ins.SID]).hex,
         epoch=person.epoch,
-        methods=sign_ins.methods_of(request.session[sessions.SID]),
+        methods=sign_ins.methods_of(request.session[sign_ins.SID]),
         until=float(request.session[sessions.UNTIL]),
         address=tracing.current().address,
     )

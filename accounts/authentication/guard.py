@@ -10,6 +10,7 @@ from django.conf import settings
 
 from accounts.authentication.credentials import READING
 from accounts.selectors import access
+from accounts.selectors.sign_ins import SID
 from accounts.services import sessions
 from core.errors import UnavailableError
 
@@ -45,7 +46,7 @@ def _note_use(request: HttpRequest) -> None:
     # Asked only if somebody has read the session: reading it costs a query.
     if not request.session.accessed or request.session.is_empty():
         return
-    sid = request.session.get(sessions.SID)
+    sid = request.session.get(SID)
     now = int(time.time())
     if sid and abs(now - request.session.get(sessions.SEEN, 0)) >= sessions.SEEN_SECONDS:
         request.session[sessions.SEEN] = now

@@ -14,7 +14,7 @@ from django.core.cache import cache
 
 from accounts.engine.cookies import CACHE_PREFIX, digest_of
 from accounts.selectors import access
-from accounts.selectors.sign_ins import CONSOLE_IDLE
+from accounts.selectors.sign_ins import CONSOLE_IDLE, SID
 from accounts.services import sessions
 from core import tracing
 
@@ -50,7 +50,7 @@ class SessionStore(DatabaseStore):
                 # A new value is made when something is written: nobody goes on with the old one.
                 self._session_key = None
                 return {}
-        sid = data.get(sessions.SID)
+        sid = data.get(SID)
         # Outside a request nothing would take it back again.
         if sid and tracing.current().request_id:
             tracing.amend(session=sid)
@@ -77,12 +77,12 @@ class SessionStore(DatabaseStore):
     def cycle_key(self) -> None:
         """Give the cookie a new value; the sign-in behind it stays."""
         super().cycle_key()
-        if sid := self.get(sessions.SID):
+        if sid := self.get(SID):
             sessions.rekey(sid, self.session_key or "")
 
     def flush(self) -> None:
         """Delete the session; the sign-in behind it has ended."""
-        sid = self.get(sessions.SID)
+        sid = self.get(SID)
         super().flush()
         if sid:
             sessions.end_flushed(UUID(sid))
@@ -137,7 +137,7 @@ def _holds(data: dict[str, Any]) -> bool:
 
     Sessions from before sign-ins were listed have no id and are over.
     """
-    sid, until, seen = (data.get(name) for name in (sessions.SID, sessions.UNTIL, sessions.SEEN))
+    sid, until, seen = (data.get(name) for name in (SID, sessions.UNTIL, sessions.SEEN))
     if not isinstance(sid, str) or not isinstance(until, int) or not isinstance(seen, int):
         return False
     now = time.time()
