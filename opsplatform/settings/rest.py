@@ -29,5 +29,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "ChannelKindEnum": "notifications.models.Channel.Kind",
         "IncidentStateEnum": "reliability.models.Incident.State",
         "NotificationStateEnum": "notifications.models.Notification.State",
+        "SessionKindEnum": "accounts.models.UserSession.Kind",
     },
 }
