@@ -87,10 +87,10 @@ class UserSessionAdmin(RecordAdmin[UserSession]):
             return badge("off", "Idle too long")
         return badge("active", "Signed in")
 
-    @admin.display(description="Device", ordering="device")
+    @admin.display(description="Device")
     def device_told(self, session: UserSession) -> str:
         return format_html(
-            '<span title="{}">{}</span><br>{}, by {}',
+            '<span title="{}">{}</span> <br>{}, by {}',
             session.user_agent,
             session.device_name,
             session.get_kind_display(),
