@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from drf_spectacular.openapi import AutoSchema
 
@@ -61,7 +61,9 @@ class ApiSchema(AutoSchema):
     def _capability(self) -> str:
         return capability_of(self.view, self.method) or ""
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(
+        self, direction: Literal["request", "response"] = "response"
+    ) -> dict[str, Any]:
         found: dict[str, Any] = super()._get_response_bodies(direction)
         for status, about, headers in self._refusals():
             found.setdefault(status, self._problem(about, headers))

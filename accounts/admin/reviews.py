@@ -43,7 +43,7 @@ _FACTS = {
     "roles": "Roles",
     "role": "Role",
     "source": "From",
-    "owner": "Person",
+    "owner": "Owner",
     "allows": "It allows",
     "scopes": "May",
     "networks": "Only from",
@@ -215,7 +215,13 @@ class AccessReviewAdmin(RecordAdmin[AccessReview]):
 
 def _told(item: AccessReviewItem, is_own: bool) -> dict[str, object]:
     """Return a line of the review as the page shows it."""
-    facts = [(_FACTS.get(name, name), _text(value)) for name, value in item.facts.items() if value]
+    # The name of a role's line tells person and role already.
+    told = {"owner", "role"} if item.kind == AccessReviewItem.Kind.ROLE else set()
+    facts = [
+        (_FACTS.get(name, name), _text(value))
+        for name, value in item.facts.items()
+        if value and name not in told
+    ]
     tone = {"confirmed": "ok", "revoked": "bad"}.get(item.decision, "info")
     return {
         "item": item,
