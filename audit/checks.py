@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from audit.selectors.guards import existing, missing
+from audit.selectors.guards import is_current, missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,15 +16,18 @@ _SHOWN: Final = 5
 
 @register(Tags.database)
 def triggers_are_there(databases: Sequence[str] | None = None, **_: object) -> list[CheckMessage]:
-    """Refuse a database whose audit log could be changed unnoticed."""
+    """Refuse a database whose audit log could be changed unnoticed.
+
+    A database of an earlier version is not judged: its migrations come first.
+    """
     return [
         Error(
-            f"Triggers of the audit log are missing or changed: {', '.join(lost[:_SHOWN])}"
-            f"{' and more' if len(lost) > _SHOWN else ''}.",
-            hint="Find out who took them away, then run: manage.py migrate",
+            f"Triggers of the audit log are missing, changed or foreign: "
+            f"{', '.join(lost[:_SHOWN])}{' and more' if len(lost) > _SHOWN else ''}.",
+            hint="Find out who did it. manage.py prepare puts those of the platform back and "
+            "records it; foreign ones must be dropped by hand.",
             id="audit.E001",
         )
         for using in databases or ()
-        # A database without any is a new one: its migrations come first.
-        if existing(using) and (lost := missing(using))
+        if is_current(using) and (lost := missing(using))
     ]

@@ -79,8 +79,14 @@ class AuditRecord(models.Model):
             models.Index(name="audit_by_actor", fields=["actor_key", "-id"]),
             models.Index(name="audit_by_target", fields=["target_type", "target_id", "-id"]),
             models.Index(name="audit_by_action", fields=["action", "-id"]),
+            models.Index(name="audit_by_category", fields=["category", "-id"]),
+            models.Index(name="audit_by_session", fields=["session", "-id"]),
+            models.Index(name="audit_by_request", fields=["request_id", "-id"]),
+            models.Index(name="audit_by_address", fields=["address", "-id"]),
             # Times narrow every search, and retention asks for the oldest.
             models.Index(name="audit_by_time", fields=["at"]),
+            # The sealer asks for what came since the oldest open transaction of its last look.
+            models.Index(name="audit_by_xid", fields=["xid"]),
         ]
         constraints = [
             models.CheckConstraint(
@@ -104,6 +110,8 @@ class AuditLink(models.Model):
     class Meta:
         default_permissions = ()
         ordering = ["seq"]
+        # A digest that was sealed before is that of a copy.
+        indexes = [models.Index(name="audit_links_by_digest", fields=["digest"])]
 
     def __str__(self) -> str:
         return f"Link {self.seq}"
@@ -122,6 +130,9 @@ class AuditCheckpoint(models.Model):
         default=0, help_text="Transactions from this number on were not ended yet."
     )
     last_id = models.BigIntegerField(default=0, help_text="The highest record that was sealed.")
+    forged = models.TextField(
+        blank=True, help_text="Places of records that the platform did not write."
+    )
 
     class Meta:
         default_permissions = ()
@@ -129,6 +140,34 @@ class AuditCheckpoint(models.Model):
 
     def __str__(self) -> str:
         return f"Checkpoint at {self.size}"
+
+
+class AuditKey(models.Model):
+    """A public key that signed heads, and the signature by which a later one vouches for it."""
+
+    key_id = models.CharField(max_length=16)
+    public = models.CharField(max_length=64)
+    vouched_by = models.CharField(max_length=16)
+    signature = models.CharField(max_length=128)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
+class AuditGuards(models.Model):
+    """Which triggers a version of the platform has put in place; the newest row counts."""
+
+    at = models.DateTimeField(default=timezone.now)
+    mark = models.CharField(max_length=73, help_text="Digest of their texts, sealed.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Triggers of {self.at:%Y-%m-%d}"
 
 
 class AuditArchive(models.Model):
@@ -175,6 +214,7 @@ class AuditSpilled(models.Model):
     """A record that waited in a file is in the database: it must not be written twice."""
 
     uid = models.UUIDField(primary_key=True)
+    at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         default_permissions = ()
@@ -193,6 +233,7 @@ class AuditVerification(Job):
     size = models.BigIntegerField(default=0, editable=False)
     chain = models.CharField(max_length=64, blank=True, editable=False)
     findings = models.JSONField(default=list, editable=False)
+    notes = models.JSONField(default=list, editable=False, help_text="What is no damage.")
 
     class Meta(Job.Meta):
         default_permissions = ()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.dispatch import receiver
 
-from audit.signals import chain_damaged, database_bypassed
+from audit.signals import chain_damaged, database_bypassed, retention_stuck
 from core.actors import SYSTEM
 from core.jobs import ended
 from reliability.models import UptimeTest
@@ -34,6 +34,17 @@ def open_for_damage(findings: Sequence[str], **_: object) -> None:
         key="audit-damaged",
         title="The audit log is damaged",
         detail=f"{findings[0]} Keep the database and its backups, and verify again.",
+    )
+
+
+@receiver(retention_stuck)
+def open_for_retention(reason: str, **_: object) -> None:
+    """Open an incident: the log grows, and what should leave the database does not."""
+    incidents.open_own(
+        actor=SYSTEM,
+        key="audit-retention",
+        title="Old audit records cannot be archived",
+        detail=reason,
     )
 
 

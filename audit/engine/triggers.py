@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from audit.engine.chain import BODY_FIELDS
 from audit.engine.watched import WATCHED
 
 if TYPE_CHECKING:
@@ -13,14 +14,19 @@ if TYPE_CHECKING:
 
 GUARD: Final = "audit_guard_"
 WATCH: Final = "audit_watch_"
-# Tables that only grow, and their keys.
-GUARDED: Final[dict[str, str]] = {
-    "audit_auditrecord": "id",
-    "audit_auditlink": "record_id",
-    "audit_auditcheckpoint": "id",
-    "audit_auditarchive": "id",
+# Tables that only grow, and their unique columns, the key first.
+GUARDED: Final[dict[str, tuple[str, ...]]] = {
+    "audit_auditrecord": ("id",),
+    "audit_auditlink": ("record_id", "seq"),
+    "audit_auditcheckpoint": ("id",),
+    "audit_auditkey": ("id",),
+    "audit_auditguards": ("id",),
+    "audit_auditarchive": ("id", "from_seq", "to_seq"),
 }
+_LOG: Final = "audit_auditrecord"
+_HASHED: Final = (*BODY_FIELDS[1:], "mac")
 _REFUSAL: Final = "The audit log only grows: rows are never changed or deleted."
+_UNFIT: Final = "A record of the audit log holds neither U+001F nor NUL."
 _REASON: Final = "Changed in the database, not by the platform."
 _INTO: Final = (
     "INSERT INTO audit_auditrecord (at, category, action, outcome, actor_kind, actor_key,"
@@ -31,6 +37,9 @@ _INTO: Final = (
 POSTGRESQL_FUNCTIONS: Final[dict[str, str]] = {
     "audit_refuse": f"""
 BEGIN
+  IF TG_OP = 'INSERT' THEN
+    RAISE EXCEPTION '{_UNFIT}' USING ERRCODE = 'check_violation';
+  END IF;
   RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'insufficient_privilege';
 END
 """,
@@ -81,6 +90,18 @@ def _postgresql(tables: Mapping[str, set[str]]) -> Iterator[tuple[str, str, str]
                     "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()"
                 ),
             )
+    if _LOG in tables:
+        # The separator parts what is hashed: within a column it would move the others.
+        name = f"{GUARD}auditrecord_insert"
+        joined = " || ".join(f"NEW.{column}" for column in _HASHED)
+        yield (
+            name,
+            _LOG,
+            (
+                f"CREATE TRIGGER {name} BEFORE INSERT ON {_LOG} FOR EACH ROW "
+                f"WHEN (strpos({joined}, chr(31)) > 0) EXECUTE FUNCTION audit_refuse()"
+            ),
+        )
     nobody = "COALESCE(current_setting('ops.audit', true), '') = ''"
     for table, watch, columns in _watches(tables):
         call = f"EXECUTE FUNCTION audit_bypassed('{watch.label}', '{watch.key}')"
@@ -103,16 +124,26 @@ def _postgresql(tables: Mapping[str, set[str]]) -> Iterator[tuple[str, str, str]
 
 
 def _sqlite(tables: Mapping[str, set[str]]) -> Iterator[tuple[str, str, str]]:
-    for table, key in GUARDED.items():
+    for table, unique in GUARDED.items():
         if table in tables:
             head = f"{GUARD}{table.removeprefix('audit_')}"
             refuse = f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
-            # REPLACE deletes without a trigger: an insert of a known key is refused as well.
-            known = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608  # names of tables
+            # REPLACE deletes without a trigger: an insert of what is there is refused as well.
+            same = " OR ".join(f"{column} = NEW.{column}" for column in unique)
+            known = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608  # names of tables
             for operation, when in (("update", ""), ("delete", ""), ("insert", f"{known} ")):
                 name = f"{head}_{operation}"
                 sql = f"CREATE TRIGGER {name} BEFORE {operation.upper()} ON {table} {when}{refuse}"
                 yield name, table, sql
+    if _LOG in tables:
+        joined = " || ".join(f"NEW.{column}" for column in _HASHED)
+        name = f"{GUARD}auditrecord_text"
+        unfit = f"instr({joined}, char(31)) OR instr(CAST({joined} AS BLOB), x'00')"
+        sql = (
+            f"CREATE TRIGGER {name} BEFORE INSERT ON {_LOG} WHEN {unfit} "
+            f"BEGIN SELECT RAISE(ABORT, '{_UNFIT}'); END"
+        )
+        yield name, _LOG, sql
     nobody = "NOT EXISTS (SELECT 1 FROM audit_ctx)"
     for table, watch, columns in _watches(tables):
         differs = " OR ".join(f'OLD."{column}" IS NOT NEW."{column}"' for column in columns)

@@ -9,15 +9,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from audit.engine.chain import UNSIGNED_ACTION
+from audit.engine.chain import BODY_FIELDS, UNSIGNED_ACTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     Row = tuple[int, int, bytes, bytes, bytes | str | None]
 
 _PLACE: Final = struct.Struct(">QQ")
-_UNSIGNED: Final = f"\x1f{UNSIGNED_ACTION}\x1f".encode()
+_PARTS: Final = len(BODY_FIELDS) + 1
+# What a record that the database wrote itself says, and where.
+_UNSIGNED: Final = tuple(
+    (BODY_FIELDS.index(name), text.encode())
+    for name, text in (
+        ("action", UNSIGNED_ACTION),
+        ("category", "security"),
+        ("outcome", "allowed"),
+        ("actor_kind", "database"),
+    )
+)
 
 
 class Kind(StrEnum):
@@ -26,6 +36,7 @@ class Kind(StrEnum):
     EDITED = "edited"
     DELETED = "deleted"
     INSERTED = "inserted"
+    FORGED = "forged"
     REORDERED = "reordered"
     TRUNCATED = "truncated"
     SIGNATURE = "bad signature"
@@ -55,7 +66,6 @@ class Fault(StrEnum):
     RECORD_GONE = "record gone"
     DIGEST = "digest"
     CHAIN = "chain"
-    MAC = "mac"
     HEAD = "head"
 
 
@@ -65,7 +75,6 @@ class Walk:
 
     seq: int
     chain: bytes
-    keys: Mapping[str, bytes]
     rows: int = 0
     fault: Fault | None = None
     computed: bytes = b""
@@ -74,7 +83,7 @@ class Walk:
     def along(self, rows: Iterable[Row], heads: Mapping[int, str]) -> Row | None:
         """Walk over the rows; return the first that does not hold, and leave its fault."""
         # Millions of rows pass here: names are local, and nothing is called twice.
-        sha, pack, keys = hashlib.sha256, _PLACE.pack, self.keys
+        sha, pack = hashlib.sha256, _PLACE.pack
         seq, chain = self.seq, self.chain
         for row in rows:
             number, record_id, digest, link_chain, hashed = row
@@ -88,11 +97,13 @@ class Walk:
             if computed != digest:
                 self.computed = computed
                 return self._stop(row, Fault.DIGEST, seq - 1, chain)
-            following = sha(chain + pack(seq, record_id) + computed).digest()
+            try:
+                following = sha(chain + pack(seq, record_id) + computed).digest()
+            except struct.error:
+                # The key of a record that no program of ours has made.
+                return self._stop(row, Fault.CHAIN, seq - 1, chain)
             if following != link_chain:
                 return self._stop(row, Fault.CHAIN, seq - 1, chain)
-            if keys and not is_keyed(keys, raw):
-                return self._stop(row, Fault.MAC, seq - 1, chain)
             chain = following
             if number in heads and heads[number] != chain.hex():
                 return self._stop(row, Fault.HEAD, seq - 1, chain)
@@ -108,8 +119,35 @@ class Walk:
 
 def is_keyed(keys: Mapping[str, bytes], hashed: bytes) -> bool:
     """Tell whether the platform wrote a record, or the database as its own."""
-    body, _, mac = hashed.rpartition(b"\x1f")
+    parts = hashed.split(b"\x1f")
+    if len(parts) != _PARTS or b"\0" in hashed:
+        return False
+    mac = parts[-1]
+    if not mac:
+        return all(parts[place] == text for place, text in _UNSIGNED)
     key = keys.get(mac[:8].decode(errors="replace"))
     if key is None:
-        return not mac and _UNSIGNED in body
-    return hmac.compare_digest(hmac.digest(key, body, "sha256").hex().encode(), mac[9:])
+        return False
+    body = hashed[: -len(mac) - 1]
+    expected = mac[:8] + b":" + hmac.digest(key, body, "sha256").hex().encode()
+    return hmac.compare_digest(expected, mac)
+
+
+def is_unsigned(hashed: bytes) -> bool:
+    """Tell whether the database itself wrote a record, which therefore has no keyed digest."""
+    return hashed.endswith(b"\x1f") and is_keyed({}, hashed)
+
+
+def names_key(keys: Mapping[str, bytes], hashed: bytes) -> bool:
+    """Tell whether the keyed digest can be checked: its key is known, or it needs none."""
+    mac = hashed.rpartition(b"\x1f")[2]
+    return not mac or mac[:8].decode(errors="replace") in keys
+
+
+def unkeyed(keys: Mapping[str, bytes], rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows whose keyed digest is not one of the platform."""
+    for row in rows:
+        hashed = row[4]
+        raw = hashed if isinstance(hashed, bytes) else (hashed or "").encode()
+        if not is_keyed(keys, raw):
+            yield row

@@ -5,28 +5,55 @@ import uuid
 import audit.models
 import django.utils.timezone
 from audit.engine.categories import category_of
-from audit.engine.chain import BODY_FIELDS, body_of, mac_of, told_time
+from audit.engine.chain import BODY_FIELDS, SEPARATOR, body_of, mac_of, told_time
 from audit.engine.keys import MAC_KEY
 from django.conf import settings
 from django.db import migrations, models
 
 
+PAGE = 5_000
+CLEAN = str.maketrans({"\0": "\N{REPLACEMENT CHARACTER}", SEPARATOR: " "})
+
+
+def pages(records, *names):
+    """Yield rows by key, some thousands at a time: logs have millions."""
+    last = 0
+    while page := list(records.filter(pk__gt=last).order_by("pk").values("pk", *names)[:PAGE]):
+        yield page
+        last = page[-1]["pk"]
+
+
+def write(schema_editor, names, rows):
+    """Update rows by key in one go."""
+    places = ", ".join(f"{name} = %s" for name in names)
+    with schema_editor.connection.cursor() as cursor:
+        cursor.executemany(f"UPDATE audit_auditrecord SET {places} WHERE id = %s", rows)
+
+
 def keep_addresses(apps, schema_editor):
     """Carry addresses over as text: what is hashed must read alike in every database."""
     records = apps.get_model("audit", "AuditRecord").objects.using(schema_editor.connection.alias)
-    for record in records.exclude(old_address=None).only("pk", "old_address").iterator():
-        records.filter(pk=record.pk).update(address=str(record.old_address))
+    for page in pages(records.exclude(old_address=None), "old_address"):
+        rows = [(str(row["old_address"]), row["pk"]) for row in page]
+        write(schema_editor, ("address",), rows)
 
 
 def sign_old_records(apps, schema_editor):
-    """Give the records of earlier versions their category and keyed digest: they are sealed too."""
+    """Give the records of earlier versions their category and keyed digest: they are sealed too.
+
+    What parts the hashed columns must not stand within one.
+    """
     secret = settings.KEYRING.ensure(MAC_KEY)
     records = apps.get_model("audit", "AuditRecord").objects.using(schema_editor.connection.alias)
-    for record in records.iterator():
-        record.category = category_of(record.action)
-        texts = {name: getattr(record, name) for name in BODY_FIELDS if name != "at"}
-        body = body_of({**texts, "at": told_time(record.at)})
-        records.filter(pk=record.pk).update(category=record.category, mac=mac_of(secret, body))
+    texts = [name for name in BODY_FIELDS if name not in {"at", "category"}]
+    for page in pages(records, "at", *texts):
+        rows = []
+        for row in page:
+            told = {name: row[name].translate(CLEAN) for name in texts}
+            told |= {"at": told_time(row["at"]), "category": category_of(row["action"])}
+            mac = mac_of(secret, body_of(told))
+            rows.append((*(told[name] for name in ("category", *texts)), mac, row["pk"]))
+        write(schema_editor, ("category", *texts, "mac"), rows)
 
 
 def make_room_for_context(apps, schema_editor):
@@ -36,165 +63,237 @@ def make_room_for_context(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('audit', '0001_initial'),
+        ("audit", "0001_initial"),
     ]
 
     operations = [
         migrations.RunPython(make_room_for_context, migrations.RunPython.noop),
-        migrations.RenameField('auditrecord', 'address', 'old_address'),
+        migrations.RenameField("auditrecord", "address", "old_address"),
         migrations.AddField(
-            model_name='auditrecord',
-            name='address',
-            field=models.CharField(blank=True, default='', max_length=45),
+            model_name="auditrecord",
+            name="address",
+            field=models.CharField(blank=True, default="", max_length=45),
             preserve_default=False,
         ),
         migrations.RunPython(keep_addresses, migrations.RunPython.noop),
         migrations.RemoveField(
-            model_name='auditrecord',
-            name='old_address',
+            model_name="auditrecord",
+            name="old_address",
         ),
         migrations.CreateModel(
-            name='AuditArchive',
+            name="AuditArchive",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('from_seq', models.BigIntegerField(unique=True)),
-                ('to_seq', models.BigIntegerField(unique=True)),
-                ('first_at', models.DateTimeField()),
-                ('last_at', models.DateTimeField()),
-                ('chain_before', models.CharField(max_length=64)),
-                ('chain_after', models.CharField(max_length=64)),
-                ('file', models.CharField(max_length=200)),
-                ('sha256', models.CharField(max_length=64)),
-                ('size_bytes', models.BigIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("from_seq", models.BigIntegerField(unique=True)),
+                ("to_seq", models.BigIntegerField(unique=True)),
+                ("first_at", models.DateTimeField()),
+                ("last_at", models.DateTimeField()),
+                ("chain_before", models.CharField(max_length=64)),
+                ("chain_after", models.CharField(max_length=64)),
+                ("file", models.CharField(max_length=200)),
+                ("sha256", models.CharField(max_length=64)),
+                ("size_bytes", models.BigIntegerField()),
             ],
             options={
-                'verbose_name': 'audit archive',
-                'ordering': ['-from_seq'],
-                'default_permissions': ('view',),
+                "verbose_name": "audit archive",
+                "ordering": ["-from_seq"],
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
-            name='AuditCheckpoint',
+            name="AuditCheckpoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('size', models.BigIntegerField()),
-                ('chain', models.CharField(max_length=64)),
-                ('prev', models.CharField(blank=True, help_text='Digest of the checkpoint before.', max_length=64)),
-                ('key_id', models.CharField(max_length=16)),
-                ('signature', models.CharField(max_length=128)),
-                ('horizon', models.BigIntegerField(default=0, help_text='Transactions from this number on were not ended yet.')),
-                ('last_id', models.BigIntegerField(default=0, help_text='The highest record that was sealed.')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("size", models.BigIntegerField()),
+                ("chain", models.CharField(max_length=64)),
+                (
+                    "prev",
+                    models.CharField(
+                        blank=True, help_text="Digest of the checkpoint before.", max_length=64
+                    ),
+                ),
+                ("key_id", models.CharField(max_length=16)),
+                ("signature", models.CharField(max_length=128)),
+                (
+                    "horizon",
+                    models.BigIntegerField(
+                        default=0, help_text="Transactions from this number on were not ended yet."
+                    ),
+                ),
+                (
+                    "last_id",
+                    models.BigIntegerField(
+                        default=0, help_text="The highest record that was sealed."
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'default_permissions': (),
+                "ordering": ["-id"],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditLink',
+            name="AuditLink",
             fields=[
-                ('record_id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('seq', models.BigIntegerField(unique=True)),
-                ('digest', models.BinaryField()),
-                ('chain', models.BinaryField()),
+                ("record_id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("seq", models.BigIntegerField(unique=True)),
+                ("digest", models.BinaryField()),
+                ("chain", models.BinaryField()),
             ],
             options={
-                'ordering': ['seq'],
-                'default_permissions': (),
+                "ordering": ["seq"],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditRepeat',
+            name="AuditRepeat",
             fields=[
-                ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('since', models.DateTimeField()),
-                ('last_at', models.DateTimeField()),
-                ('count', models.PositiveIntegerField(default=0)),
-                ('sample', models.TextField()),
+                ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("since", models.DateTimeField()),
+                ("last_at", models.DateTimeField()),
+                ("count", models.PositiveIntegerField(default=0)),
+                ("sample", models.TextField()),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditSpilled',
+            name="AuditSpilled",
             fields=[
-                ('uid', models.UUIDField(primary_key=True, serialize=False)),
+                ("uid", models.UUIDField(primary_key=True, serialize=False)),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditVerification',
+            name="AuditVerification",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', editable=False, max_length=9)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('due_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('rung_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('rings', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('attempts', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('lease', models.UUIDField(editable=False, null=True)),
-                ('heartbeat_at', models.DateTimeField(editable=False, null=True)),
-                ('progress', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('cancel_requested_at', models.DateTimeField(editable=False, null=True)),
-                ('finished_at', models.DateTimeField(editable=False, null=True)),
-                ('error_code', models.CharField(blank=True, editable=False, max_length=50)),
-                ('error', models.TextField(blank=True, editable=False)),
-                ('requested_by', models.CharField(editable=False, max_length=200)),
-                ('rows', models.BigIntegerField(default=0, editable=False)),
-                ('size', models.BigIntegerField(default=0, editable=False)),
-                ('chain', models.CharField(blank=True, editable=False, max_length=64)),
-                ('findings', models.JSONField(default=list, editable=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        editable=False,
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("due_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "rung_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("rings", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("attempts", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("lease", models.UUIDField(editable=False, null=True)),
+                ("heartbeat_at", models.DateTimeField(editable=False, null=True)),
+                ("progress", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("cancel_requested_at", models.DateTimeField(editable=False, null=True)),
+                ("finished_at", models.DateTimeField(editable=False, null=True)),
+                ("error_code", models.CharField(blank=True, editable=False, max_length=50)),
+                ("error", models.TextField(blank=True, editable=False)),
+                ("requested_by", models.CharField(editable=False, max_length=200)),
+                ("rows", models.BigIntegerField(default=0, editable=False)),
+                ("size", models.BigIntegerField(default=0, editable=False)),
+                ("chain", models.CharField(blank=True, editable=False, max_length=64)),
+                ("findings", models.JSONField(default=list, editable=False)),
             ],
             options={
-                'ordering': ['-created_at'],
-                'abstract': False,
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('state', 'queued')), fields=['due_at'], name='auditverification_queued')],
+                "ordering": ["-created_at"],
+                "abstract": False,
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "queued")),
+                        fields=["due_at"],
+                        name="auditverification_queued",
+                    )
+                ],
             },
         ),
         migrations.AlterModelOptions(
-            name='auditrecord',
-            options={'default_permissions': ('view',), 'ordering': ['-id'], 'permissions': [('export_auditrecord', 'Can export the audit log')]},
+            name="auditrecord",
+            options={
+                "default_permissions": ("view",),
+                "ordering": ["-id"],
+                "permissions": [("export_auditrecord", "Can export the audit log")],
+            },
         ),
         migrations.AddField(
-            model_name='auditrecord',
-            name='category',
-            field=models.CharField(choices=[('auth', 'Signing in'), ('authz', 'Rights'), ('admin', 'Settings'), ('data', 'Data'), ('system', 'System'), ('security', 'Security')], default='admin', max_length=8),
+            model_name="auditrecord",
+            name="category",
+            field=models.CharField(
+                choices=[
+                    ("auth", "Signing in"),
+                    ("authz", "Rights"),
+                    ("admin", "Settings"),
+                    ("data", "Data"),
+                    ("system", "System"),
+                    ("security", "Security"),
+                ],
+                default="admin",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='auditrecord',
-            name='mac',
+            model_name="auditrecord",
+            name="mac",
             field=models.CharField(blank=True, editable=False, max_length=73),
         ),
         migrations.AddField(
-            model_name='auditrecord',
-            name='on_behalf_of',
+            model_name="auditrecord",
+            name="on_behalf_of",
             field=models.CharField(blank=True, max_length=36),
         ),
         migrations.AddField(
-            model_name='auditrecord',
-            name='session',
+            model_name="auditrecord",
+            name="session",
             field=models.CharField(blank=True, max_length=36),
         ),
         migrations.AddField(
-            model_name='auditrecord',
-            name='xid',
-            field=models.BigIntegerField(db_default=audit.models.RunningTransaction(), editable=False),
+            model_name="auditrecord",
+            name="xid",
+            field=models.BigIntegerField(
+                db_default=audit.models.RunningTransaction(), editable=False
+            ),
         ),
         migrations.AddIndex(
-            model_name='auditrecord',
-            index=models.Index(fields=['at'], name='audit_by_time'),
+            model_name="auditrecord",
+            index=models.Index(fields=["at"], name="audit_by_time"),
         ),
         migrations.AddIndex(
-            model_name='auditrepeat',
-            index=models.Index(fields=['since'], name='audit_repeats_by_age'),
+            model_name="auditrepeat",
+            index=models.Index(fields=["since"], name="audit_repeats_by_age"),
         ),
         migrations.RunPython(sign_old_records, migrations.RunPython.noop),
     ]

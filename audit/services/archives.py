@@ -7,23 +7,25 @@ import hashlib
 import json
 import logging
 import os
+import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from audit.engine.chain import BODY_FIELDS, SEPARATOR, Head, digest_of, is_signed, next_chain
-from audit.engine.walk import Finding, Kind
-from audit.models import AuditArchive, AuditCheckpoint
-from audit.selectors import chain
+from audit.engine.chain import BODY_FIELDS, SEPARATOR
+from audit.models import AuditArchive, AuditCheckpoint, AuditRecord
+from audit.selectors import archived, chain
+from audit.selectors.archived import DamagedArchiveError
 from audit.services import guards, records, seal
+from audit.signals import retention_stuck
 from core.actors import Actor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
@@ -31,40 +33,57 @@ ARCHIVER: Final = Actor.schedule("Audit retention")
 FORMAT: Final = "ops-audit-archive-1"
 # One file holds about so many records: its deletion locks the log for a moment.
 _MOST: Final = 20_000
+# A log that was not written for a week and then goes on has no clock to be trusted at once.
+_WEEK: Final = timedelta(days=7)
+# The tables are locked for the deletion: whoever reads or writes must not wait behind it.
+_TRIES: Final = 60
+_PAUSE_SECONDS: Final = 1.0
+
+
+class ArchivingError(Exception):
+    """Records beyond their retention stay in the database; the text says why."""
 
 
 def archive_all() -> int:
-    """Archive everything beyond the retention; return how many records left the database."""
+    """Archive everything beyond the retention; return how many records left the database.
+
+    What keeps it from going on is put on the record and opens an incident.
+    """
     if settings.OPS_AUDIT_LEGAL_HOLD:
         logger.info("Audit records stay where they are: OPS_AUDIT_LEGAL_HOLD is set.")
         return 0
-    seal.seal_all()
     moved = 0
-    while count := _archive_next(
-        timezone.now() - timedelta(days=settings.OPS_AUDIT_RETENTION_DAYS)
-    ):
-        moved += count
+    try:
+        _refuse_doubtful_clock()
+        seal.seal_all()
+        while count := _archive_next(
+            timezone.now() - timedelta(days=settings.OPS_AUDIT_RETENTION_DAYS)
+        ):
+            moved += count
+    except (ArchivingError, DatabaseError, OSError) as error:
+        _tell_stuck(str(error) or type(error).__name__)
     return moved
 
 
-def folder() -> Path:
-    """Return where archives lie."""
-    return Path(settings.OPS_DATA_DIR) / "audit" / "archive"
+def _tell_stuck(reason: str) -> None:
+    logger.error("The retention of the audit log makes no progress: %s", reason)
+    records.record_error(actor=ARCHIVER, action="audit.archive_failed", reason=reason)
+    retention_stuck.send_robust(AuditRecord, reason=reason)
 
 
-def verify() -> list[Finding]:
-    """Verify that the archives join, and that each file holds what it should."""
-    found: list[Finding] = []
-    before, expected = bytes(32).hex(), 1
-    for archive in AuditArchive.objects.order_by("from_seq"):
-        if archive.from_seq != expected or archive.chain_before != before:
-            text = f"The archive of {archive.from_seq} to {archive.to_seq} does not join."
-            found.append(Finding(Kind.ARCHIVE, archive.from_seq, text))
-        problem = _problem(archive)
-        if problem:
-            found.append(Finding(Kind.ARCHIVE, archive.from_seq, f"{archive.file}: {problem}"))
-        before, expected = archive.chain_after, archive.to_seq + 1
-    return found
+def _refuse_doubtful_clock() -> None:
+    """Refuse while the log has a gap: a clock that was set forward would archive everything.
+
+    Once a week has been sealed behind the gap, the clock is believed.
+    """
+    now = timezone.now()
+    older = AuditCheckpoint.objects.filter(at__lte=now - _WEEK).order_by("-at").first()
+    if older is not None and older.at < now - 2 * _WEEK:
+        message = (
+            f"Nothing was sealed from {older.at:%Y-%m-%d} until within a week of {now:%Y-%m-%d}. "
+            "If the clock is right, archiving goes on once a week has been sealed."
+        )
+        raise ArchivingError(message)
 
 
 def _archive_next(until: datetime) -> int:
@@ -76,7 +95,9 @@ def _archive_next(until: datetime) -> int:
         return 0
     to = within.size
     before = chain.chain_at(first - 1)
-    assert before is not None, "The chain has no beginning."  # noqa: S101  # first_seq says so
+    if before is None:
+        message = f"The chain before {first} is gone; run verify_audit_chain."
+        raise ArchivingError(message)
     path, times = _write(first, to, before)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     archive = AuditArchive(
@@ -90,11 +111,20 @@ def _archive_next(until: datetime) -> int:
         sha256=digest,
         size_bytes=path.stat().st_size,
     )
-    if problem := _problem(archive):
+    try:
+        archived.check(archive)
+    except DamagedArchiveError as damage:
         # Damage stays in the database, where it can be looked at; verification names it.
-        logger.error("Nothing was archived from %s on: %s", first, problem)
-        return 0
-    _let_go(archive)
+        message = f"Nothing was archived from {first} on: {damage}."
+        raise ArchivingError(message) from damage
+    for tries in range(1, _TRIES + 1):
+        try:
+            _let_go(archive)
+            break
+        except OperationalError:
+            if connection.vendor != "postgresql" or tries == _TRIES:
+                raise
+            time.sleep(_PAUSE_SECONDS)
     return to - first + 1
 
 
@@ -106,6 +136,9 @@ def _let_go(archive: AuditArchive) -> None:
     """
     span = [archive.from_seq, archive.to_seq]
     with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '500ms'")
         seal.only_sealer()
         if AuditArchive.objects.filter(to_seq__gte=archive.from_seq).exists():
             return
@@ -143,7 +176,7 @@ def _last_before(until: datetime, first: int) -> int:
 
 
 def _write(first: int, to: int, before: bytes) -> tuple[Path, tuple[datetime, datetime]]:
-    place = folder()
+    place = archived.folder()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = place / f"audit-{first:012d}-{to:012d}.jsonl.gz"
     temporary = path.with_suffix(".part")
@@ -170,6 +203,9 @@ def _write(first: int, to: int, before: bytes) -> tuple[Path, tuple[datetime, da
             )
             for seq, record_id, digest, link, hashed in _rows(first, to):
                 *texts, mac = hashed.split(SEPARATOR)
+                if len(texts) != len(BODY_FIELDS):
+                    message = f"The record at {seq} has no {len(BODY_FIELDS)} columns."
+                    raise ArchivingError(message)
                 body = dict(zip(BODY_FIELDS, texts, strict=True))
                 first_at, last_at = first_at or body["at"], body["at"]
                 write(
@@ -200,45 +236,13 @@ def _rows(first: int, to: int) -> Iterator[tuple[int, int, bytes, bytes, str]]:
         for seq, record_id, digest, link, hashed in page:
             if hashed is None:
                 message = f"The record at {seq} is gone; run verify_audit_chain."
-                raise RuntimeError(message)
-            text = hashed.decode() if isinstance(hashed, bytes) else hashed
+                raise ArchivingError(message)
+            try:
+                text = hashed.decode() if isinstance(hashed, bytes) else hashed
+            except UnicodeDecodeError:
+                message = f"The record at {seq} is no text; run verify_audit_chain."
+                raise ArchivingError(message) from None
             yield seq, record_id, digest, link, text
-
-
-def _problem(archive: AuditArchive) -> str:
-    """Return what is wrong with an archive's file, or nothing."""
-    path = folder() / archive.file
-    try:
-        raw = path.read_bytes()
-    except OSError:
-        return "the file is not there"
-    if hashlib.sha256(raw).hexdigest() != archive.sha256:
-        return "the file was changed"
-    current, seq, signed = bytes.fromhex(archive.chain_before), archive.from_seq - 1, 0
-    keys = chain.public_keys()
-    entries = iter(gzip.decompress(raw).decode().splitlines())
-    next(entries)
-    last: dict[str, Any] = {}
-    for line in entries:
-        entry = json.loads(line)
-        if "checkpoint" in entry:
-            last = entry["checkpoint"]
-            if (last["size"], last["chain"]) != (seq, current.hex()):
-                return f"the signed head at {last['size']} is another"
-            signed = seq
-            continue
-        seq += 1
-        texts = [entry["record"][name] for name in BODY_FIELDS]
-        hashed = SEPARATOR.join([*texts, entry["mac"]]).encode()
-        current = next_chain(current, seq, entry["id"], digest_of(hashed))
-        if entry["seq"] != seq or entry["chain"] != current.hex():
-            return f"the record at {seq} does not fit the chain"
-    if seq != archive.to_seq or current.hex() != archive.chain_after or signed != seq:
-        return "it does not end where it should"
-    head = Head(last["size"], last["chain"], last["at"], last["prev"])
-    if not is_signed(keys, last["key_id"], head, last["signature"]):
-        return "its last head is not signed by a key of the keyring"
-    return ""
 
 
 def _moment(text: str) -> datetime:

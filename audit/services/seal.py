@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from audit.engine.chain import GENESIS, UNSIGNED_ACTION, digest_of, next_chain
-from audit.engine.walk import is_keyed
-from audit.models import AuditCheckpoint, AuditLink, AuditRecord
+from audit.engine.chain import GENESIS, UNSIGNED_ACTION, digest_of, next_chain, told_time
+from audit.engine.walk import is_keyed, is_unsigned
+from audit.models import AuditArchive, AuditCheckpoint, AuditKey, AuditLink, AuditRecord
 from audit.selectors import chain
-from audit.services import records
+from audit.services import heads, records
 from audit.signals import chain_damaged, database_bypassed
 from core import leases
 from core.actors import Actor
 
 if TYPE_CHECKING:
+    from audit.engine.chain import Signer
     from core.leases import Held
 
 logger = logging.getLogger(__name__)
@@ -31,9 +28,7 @@ BATCH: Final = 5_000
 SEALER: Final = Actor.schedule("Audit sealer")
 # One sealer at a time, wherever it runs.
 _LOCK: Final = 0x6F70735F61756474
-# A statement may have drawn its id just before its transaction got a number.
-_MARGIN: Final = 10_000
-_UNSIGNED: Final = f"\x1f{UNSIGNED_ACTION}\x1f".encode()
+_FARTHEST: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +36,19 @@ class _End:
     size: int
     chain: bytes
     digest: str
+    key_id: str
+    horizon: int
+    last_id: int
 
 
 def run(held: Held) -> None:
     """Run one slice: write what waited in files, sum up repeats, seal what has committed."""
-    records.replay_spilled()
-    records.tell_repeats()
+    for prepare in (records.replay_spilled, records.tell_repeats):
+        try:
+            prepare()
+        except Exception:
+            # What waits must not keep from its seal what is written.
+            logger.exception("The audit log goes on to seal.")
     seal_all(held)
 
 
@@ -65,54 +67,105 @@ def _seal_batch(held: Held | None) -> int:
         if held is not None:
             leases.fence(held)
         horizon = only_sealer()
-        rows = _unsealed(horizon)
+        rows, horizon = _unsealed(horizon)
         if not rows:
             return 0
         checkpoint = _seal(rows, horizon)
-        _tell_bypasses([row[0] for row in rows if _UNSIGNED in row[1]])
-    _publish(checkpoint)
+        _tell_bypasses([row[0] for row in rows if is_unsigned(row[1])])
+    heads.publish(checkpoint)
     return len(rows)
 
 
 def _seal(rows: list[tuple[int, bytes]], horizon: int) -> AuditCheckpoint:
-    end = _end()
-    links, current = [], end.chain
-    keys, forged = chain.mac_keys(), []
+    end, signer = _end(), chain.signer()
+    if end.key_id != signer.key_id:
+        _vouch(signer)
     # Links that nobody signed are damage; ours go behind them and build on the signed head.
-    foreign = AuditLink.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
-    first = max(end.size, foreign) + 1
-    for seq, (record_id, hashed) in enumerate(rows, first):
-        if not is_keyed(keys, hashed):
-            forged.append(record_id)
+    foreign = AuditLink.objects.filter(seq__gt=end.size, seq__lt=_FARTHEST).order_by("-seq")
+    first = max(end.size, foreign.values_list("seq", flat=True).first() or 0) + 1
+    forged = _forged(rows)
+    sealed = rows
+    if forged:
+        # They keep their place, so that nothing is hidden; the record that says so is sealed here
+        # and now, and the signed head names their places.
+        note = _note_forgery(forged)
+        sealed = [*rows, (note.pk, chain.hashed_of(note.pk))]
+    links, current = [], end.chain
+    for seq, (record_id, hashed) in enumerate(sealed, first):
         digest = digest_of(hashed)
         current = next_chain(current, seq, record_id, digest)
         links.append((record_id, seq, digest, current))
     _insert(links)
-    before = chain.last_checkpoint()
     made = AuditCheckpoint(
         at=timezone.now(),
         size=links[-1][1],
         chain=current.hex(),
         prev=end.digest,
         horizon=horizon,
-        last_id=max(rows[-1][0], *(row[0] for row in rows), before.last_id if before else 0),
+        last_id=max(end.last_id, *(row[0] for row in rows)),
+        forged=",".join(str(seq) for record_id, seq, _, _ in links if record_id in forged),
+        key_id=signer.key_id,
     )
-    signer = chain.signer()
-    made.key_id = signer.key_id
     made.signature = signer.sign(chain.head_of(made))
     made.save(force_insert=True)
-    if forged:
-        # They keep their place, so that nothing is hidden; this record, sealed next, says so.
-        logger.error("Records were not written by the platform: %s", forged[:100])
-        records.record(
-            actor=SEALER,
-            action="audit.forgery_found",
-            reason="Records were changed before they were sealed, or written by somebody else.",
-            records=", ".join(str(key) for key in forged[:100]),
-            count=len(forged),
-        )
-        transaction.on_commit(lambda: _send_forgery(forged))
     return made
+
+
+def _forged(rows: list[tuple[int, bytes]]) -> set[int]:
+    """Return the ids of records that the platform did not write, or that are copies of others."""
+    keys, digests = chain.mac_keys(), [digest_of(hashed) for _, hashed in rows]
+    known = _sealed_digests(digests)
+    oldest = AuditArchive.objects.order_by("-to_seq").values_list("last_at", flat=True).first()
+    limit = told_time(oldest).encode() if oldest is not None else b""
+    forged = set()
+    for (record_id, hashed), digest in zip(rows, digests, strict=True):
+        # Two changes in the same millisecond are alike; those of the database are not judged.
+        is_copy = digest in known or hashed[: len(limit)] < limit
+        if not is_keyed(keys, hashed) or (is_copy and not is_unsigned(hashed)):
+            forged.add(record_id)
+        known.add(digest)
+    return forged
+
+
+def _sealed_digests(digests: list[bytes]) -> set[bytes]:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            sql = "SELECT digest FROM audit_auditlink WHERE digest = ANY(%s::bytea[])"
+            cursor.execute(sql, [digests])
+        else:
+            places = ", ".join(["%s"] * len(digests))
+            cursor.execute(
+                f"SELECT digest FROM audit_auditlink WHERE digest IN ({places})",  # noqa: S608  # places
+                digests,
+            )
+        return {bytes(digest) for (digest,) in cursor.fetchall()}
+
+
+def _note_forgery(forged: set[int]) -> AuditRecord:
+    shown = ", ".join(str(key) for key in sorted(forged)[:100])
+    logger.error("Records were not written by the platform: %s", shown)
+    note = records.record(
+        actor=SEALER,
+        action="audit.forgery_found",
+        reason="Records were changed before they were sealed, or written by somebody else.",
+        records=shown,
+        count=len(forged),
+    )
+    transaction.on_commit(lambda: _send_forgery(sorted(forged)))
+    return note
+
+
+def _vouch(signer: Signer) -> None:
+    """Let a new key vouch for those before it: their heads must verify when they are gone."""
+    for key_id, public in chain.public_keys().items():
+        is_known = AuditKey.objects.filter(key_id=key_id, vouched_by=signer.key_id).exists()
+        if key_id != signer.key_id and not is_known:
+            AuditKey.objects.create(
+                key_id=key_id,
+                public=public.hex(),
+                vouched_by=signer.key_id,
+                signature=signer.vouch(public),
+            )
 
 
 def _send_forgery(forged: list[int]) -> None:
@@ -131,33 +184,38 @@ def only_sealer() -> int:
         return int(cursor.fetchone()[0])
 
 
-def _unsealed(horizon: int) -> list[tuple[int, bytes]]:
-    """Return ids, bodies and keyed digests in the order of commits, as far as it is settled.
+def _unsealed(horizon: int) -> tuple[list[tuple[int, bytes]], int]:
+    """Return ids and what is hashed in the order of commits, as far as it is settled.
+
+    Also return the transaction before which nothing is left to seal.
 
     On PostgreSQL a record waits until every transaction before its own has ended: an id may be
     drawn early and committed late. Numbers beyond the newest come from another cluster, before a
     restore.
     """
-    checkpoints = AuditCheckpoint.objects.order_by("-id").values_list("last_id", flat=True)
+    before = _end()
     if connection.vendor == "postgresql":
-        low = max(0, (checkpoints.filter(horizon__lt=horizon).first() or 0) - _MARGIN)
+        # Whatever had ended then is sealed; numbers of another cluster tell nothing about ours.
+        low = before.horizon if before.horizon <= horizon else 0
         settled = (
-            "AND (r.xid < %s OR r.xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint) "
-            "AND NOT EXISTS (SELECT 1 FROM audit_auditlink l WHERE l.record_id = r.id) "
-            "ORDER BY r.xid, r.id"
+            "r.xid >= %s "
+            "AND (r.xid < %s OR r.xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
         )
-        values = [low, horizon, BATCH]
+        order, values = "r.xid, r.id", [low, horizon, BATCH]
     else:
         # One writer: ids rise in the order of commits.
-        settled, values = "ORDER BY r.id", [checkpoints.first() or 0, BATCH]
+        settled, order, values = "r.id > %s", "r.id", [before.last_id, BATCH]
     sql = (
-        f"SELECT r.id, {chain.hashed_sql('r')} FROM audit_auditrecord r "  # noqa: S608  # names of columns
-        f"WHERE r.id > %s {settled} LIMIT %s"
+        f"SELECT r.id, {chain.hashed_sql('r')}, r.xid FROM audit_auditrecord r "  # noqa: S608  # names of columns
+        f"WHERE {settled} AND r.id > 0 "
+        "AND NOT EXISTS (SELECT 1 FROM audit_auditlink l WHERE l.record_id = r.id) "
+        f"ORDER BY {order} LIMIT %s"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         found = cursor.fetchall()
-    return [(key, raw if isinstance(raw, bytes) else raw.encode()) for key, raw in found]
+    rows = [(key, raw if isinstance(raw, bytes) else raw.encode()) for key, raw, _ in found]
+    return rows, min(horizon, found[-1][2]) if len(found) == BATCH else horizon
 
 
 def _insert(links: list[tuple[int, int, bytes, bytes]]) -> None:
@@ -174,9 +232,16 @@ def _insert(links: list[tuple[int, int, bytes, bytes]]) -> None:
 def _end() -> _End:
     checkpoint = chain.last_checkpoint()
     if checkpoint is None:
-        return _End(0, GENESIS, "")
+        return _End(0, GENESIS, "", "", 0, 0)
     head = chain.head_of(checkpoint)
-    return _End(head.size, bytes.fromhex(head.chain), head.digest(checkpoint.signature))
+    return _End(
+        head.size,
+        bytes.fromhex(head.chain),
+        head.digest(checkpoint.signature),
+        checkpoint.key_id,
+        checkpoint.horizon,
+        checkpoint.last_id,
+    )
 
 
 def _tell_bypasses(record_ids: list[int]) -> None:
@@ -195,31 +260,3 @@ def _sent(found: list[AuditRecord]) -> list[tuple[Any, Exception]]:
     except DatabaseError as error:
         return [("The database", error)]
     return [(receiver, answer) for receiver, answer in answers if isinstance(answer, Exception)]
-
-
-def _publish(checkpoint: AuditCheckpoint) -> None:
-    """Let the head leave the database: into the log, and a file of this machine."""
-    told = chain.told(checkpoint)
-    logger.info("The audit log is sealed.", extra=told)
-    kept = chain.kept_head()
-    if kept is not None and not _follows(kept, checkpoint):
-        logger.error("The audit log no longer contains the head that %s keeps.", chain.head_file())
-        return
-    keep_head(told)
-
-
-def keep_head(told: dict[str, str | int]) -> None:
-    """Write the head that this machine keeps; the file is replaced as a whole."""
-    path = chain.head_file()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".head.")
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(told, file)
-    Path(temporary).replace(path)
-
-
-def _follows(kept: Any, checkpoint: AuditCheckpoint) -> bool:  # noqa: ANN401  # from a file
-    if kept["size"] > checkpoint.size:
-        return False
-    found = chain.chain_at(int(kept["size"]))
-    return found is None or found.hex() == kept["chain"]

@@ -173,7 +173,7 @@ def test_a_declared_restore_is_no_damage():
     verification.declare_restored(actor=SYSTEM, previous=head)
     report = verification.verify(head=head)
     assert report.findings == []
-    assert "declared" in report.notes[-1]
+    assert report.notes[-1].startswith("Declared fork: ")
     row = AuditRecord.objects.get(action="database.restored")
     assert json.loads(row.payload) == {
         "kept_chain": AuditCheckpoint.objects.get(size=4).chain,
