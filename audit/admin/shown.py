@@ -28,7 +28,7 @@ _NOTHING: Final = "-"
 TONES: Final = {"allowed": "info", "denied": "bad", "error": "warn"}
 _CAPITALS: Final = {
     word.lower(): word for word in ("API", "ID", "IP", "JWK", "MFA", "PEM", "TLS", "TOTP", "URL")
-}
+} | {"email": "e-mail"}
 # What the page says in its own places.
 _OWN: Final = frozenset({"before", "after"})
 

@@ -46,8 +46,10 @@ def test_what_is_new_shows_only_what_was_set(auditor):
         assert "<ins>" not in text
         assert "Networks" not in text
         assert "nothing" not in text
+        assert "values</summary>" not in text
     assert "What it is like" in page(auditor, f"{LIST}{row.pk}/change/")
-    assert "<summary>3 values</summary>" in page(auditor, f"{LIST}timeline/")
+    created(a=1, b=2)
+    assert "<summary>5 values</summary>" in page(auditor, f"{LIST}timeline/")
 
 
 def test_many_changes_are_folded_few_are_not(auditor):
