@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.peers.environment import PeersAwayError, measure
@@ -155,6 +156,7 @@ def _revocation(user: Any) -> Iterator[Row]:  # noqa: ANN401
     from accounts.selectors import access
     from accounts.services.revocation import end_all, end_session
     from accounts.services.sessions import begin_api
+    from audit.services.acts import unwatched
     from core.actors import SYSTEM
 
     later = timezone.now() + timedelta(hours=1)
@@ -181,21 +183,31 @@ def _revocation(user: Any) -> Iterator[Row]:  # noqa: ANN401
             access.standing.is_ended(sid=sid, jti=sid, kid=sid)
         best = max(best, count / (time.process_time() - began))
     yield Row("revocation checks", best, "/s", "limit 1,000,000/s", 1e6, higher_is_better=True)
-    AccessChange.objects.all().delete()
+    # The triggers would tell of each row that goes.
+    with unwatched("set-up of a measurement"):
+        AccessChange.objects.all().delete()
 
-    spent = []
+    spent: list[float] = []
+    bare: list[float] = []
     for _ in range(100):
         session = begin_api(user=user).session
         began = time.perf_counter()
         end_session(actor=SYSTEM, session=session, reason="benchmark")
         spent.append((time.perf_counter() - began) * 1000)
+        began = time.perf_counter()
+        # It changes the same row, in a column that is not watched.
+        UserSession.objects.filter(pk=session.pk).update(device="benchmark")
+        bare.append((time.perf_counter() - began) * 1000)
     yield Row("revoking one session, p95", _p95(spent), "ms", "limit 5 ms", 5)
+    what = "the same, median, as a multiple of committing one row"
+    yield Row(what, median(spent) / median(bare), "", "goal 2", 2)
 
     spent = []
     for _ in range(10):
-        UserSession.objects.bulk_create(
-            UserSession(user=user, kind="api", expires_at=later) for _ in range(_SESSIONS)
-        )
+        with unwatched("set-up of a measurement"):
+            UserSession.objects.bulk_create(
+                UserSession(user=user, kind="api", expires_at=later) for _ in range(_SESSIONS)
+            )
         began = time.perf_counter()
         end_all(actor=SYSTEM, user_id=user.pk, reason="benchmark")
         spent.append((time.perf_counter() - began) * 1000)
