@@ -21,6 +21,13 @@ PERIODIC_JOBS: Final = (
         why="Stands in for the daemon: rotates the keys that sign tokens while no daemon does.",
     ),
     PeriodicJob(
+        name="Default passwords",
+        task="accounts.judge_passwords",
+        cron="7,37 * * * *",
+        expires_seconds=1500,
+        why="Compares passwords of the console that changed with those that everybody knows.",
+    ),
+    PeriodicJob(
         name="API keys",
         task="accounts.tend_api_keys",
         cron="20 * * * *",

@@ -25,6 +25,8 @@ api_key_expiring: Final = Signal()
 """`key_id`, `label`, `owner`, `owner_id`, `days`, `expires_at`."""
 mfa_removed: Final = Signal()
 """`user_id`, `name`, `by`, `what`: the second factor is gone, by the person or by an admin."""
+default_password: Final = Signal()
+"""`user_id`, `name`: somebody of the console has a password that everybody knows."""
 access_review_due: Final = Signal()
 """`review_id`, `quarter`, `days_left` (below 0: overdue), `due_at`, `open_items`."""
 

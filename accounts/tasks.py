@@ -2,7 +2,14 @@
 
 from celery import shared_task
 
-from accounts.services import access_reviews, api_keys, challenges, lockout, sessions
+from accounts.services import (
+    access_reviews,
+    api_keys,
+    challenges,
+    default_passwords,
+    lockout,
+    sessions,
+)
 from core.actors import Actor
 
 
@@ -20,6 +27,12 @@ def tend_api_keys() -> None:
     actor = Actor.schedule("API keys")
     api_keys.warn_expiring(actor=actor)
     api_keys.revoke_unused(actor=actor)
+
+
+@shared_task(name="accounts.judge_passwords")
+def judge_passwords() -> None:
+    """Find people of the console whose password everybody knows."""
+    default_passwords.judge_changed(actor=Actor.schedule("Default passwords"))
 
 
 @shared_task(name="accounts.tend_access_reviews")

@@ -140,6 +140,19 @@ def tell_review(
     )
 
 
+@receiver(signals.default_password)
+def tell_default(name: str, user_id: UUID, **_: Any) -> None:  # noqa: ANN401  # the same
+    """Alert that anybody can sign in as this person."""
+    _raise(
+        "access.default_password",
+        key=str(user_id),
+        severity=Event.Severity.CRITICAL,
+        title=f"{name} has a default password",
+        body="Anybody can sign in as this person. It was written past the platform, which refuses "
+        f"such passwords. Run on the machine: manage.py reset_password {name}",
+    )
+
+
 @receiver(signals.mfa_removed)
 def tell_removed(name: str, by: str, what: str, user_id: UUID, **_: Any) -> None:  # noqa: ANN401  # the same
     """Alert that a second factor is gone."""

@@ -46,6 +46,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     must_change_password = models.BooleanField(default=False, editable=False)
     password_changed_at = models.DateTimeField(null=True, editable=False)
     password_expires_at = models.DateTimeField(null=True, editable=False)
+    password_judged = models.CharField(
+        max_length=32,
+        default="",
+        editable=False,
+        help_text="A mark of the password that was last compared with default ones.",
+    )
     disabled_at = models.DateTimeField(null=True, editable=False)
     epoch = models.PositiveIntegerField(
         default=0, editable=False, help_text="Counts how often all sign-ins were ended."

@@ -6,13 +6,15 @@ import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.exceptions import ValidationError
 
-from accounts import checks, hashers
+from accounts import checks, hashers, tasks
 from accounts.models import User
+from accounts.selectors import default_passwords
 from accounts.services import login
 from accounts.validators import BreachedPasswordValidator, OwnWordsValidator
 from audit.models import AuditRecord
 from audit.services.acts import unwatched
 from core.errors import BusyError
+from notifications.models import Event
 from tests.accounts.factors import PASSWORD, RP
 
 
@@ -28,6 +30,38 @@ def test_a_default_password_of_staff_is_an_error_that_names_the_person(make_user
     assert [(error.id, error.msg) for error in found] == [
         ("accounts.E010", "bob has a default password.")
     ]
+
+
+def test_passwords_that_changed_are_judged_once_and_told(
+    make_user, monkeypatch, django_capture_on_commit_callbacks
+):
+    for number in range(12):
+        make_user(username=f"person{number:02}", is_staff=True)
+    weak = make_user(username="weak", is_staff=True)
+    judged = []
+    real = default_passwords.is_one
+    monkeypatch.setattr(
+        default_passwords, "is_one", lambda user: judged.append(user.username) or real(user)
+    )
+
+    def run():
+        judged.clear()
+        with django_capture_on_commit_callbacks(execute=True):
+            tasks.judge_passwords()
+        return len(judged)
+
+    assert [run(), run(), run()] == [10, 3, 0]
+    assert not AuditRecord.objects.filter(action="password.found_default").exists()
+
+    with unwatched("a test"):
+        weak.set_password("changeme")
+        weak.save()
+
+    assert [run(), run()] == [1, 0]
+    written = AuditRecord.objects.get(action="password.found_default")
+    assert (written.target_id, written.actor_kind) == (str(weak.pk), "schedule")
+    event = Event.objects.get(kind="access.default_password")
+    assert (event.severity, event.title) == ("critical", "weak has a default password")
 
 
 def test_people_without_the_console_and_disabled_ones_are_not_looked_at(make_user):
