@@ -28,11 +28,7 @@ _HASHED: Final = (*BODY_FIELDS[1:], "mac")
 _REFUSAL: Final = "The audit log only grows: rows are never changed or deleted."
 _UNFIT: Final = "A record of the audit log holds neither U+001F nor NUL."
 _REASON: Final = "Changed in the database, not by the platform."
-_INTO: Final = (
-    "INSERT INTO audit_auditrecord (at, category, action, outcome, actor_kind, actor_key,"
-    " actor_name, on_behalf_of, session, address, user_agent, request_id, trace_id, target_type,"
-    " target_id, target_name, reason, payload, mac) VALUES ("
-)
+_INTO: Final = f"INSERT INTO {_LOG} ({', '.join((*BODY_FIELDS, 'mac'))}) VALUES ("  # noqa: S608  # names of columns
 
 POSTGRESQL_FUNCTIONS: Final[dict[str, str]] = {
     "audit_refuse": f"""

@@ -119,12 +119,13 @@ def _name(walk: Walk, bad: Row, page: list[Row], begun: tuple[int, bytes]) -> Fi
 
 def _name_link(walk: Walk, bad: Row) -> Finding:
     seq, record_id = walk.seq + 1, bad[1]
-    signed = AuditCheckpoint.objects.filter(size__lt=seq).order_by("-id").first()
-    if signed is not None and signed.size < walk.seq:
-        behind = _fits(_hex(signed.chain), seq, bad)
+    heads = AuditCheckpoint.objects.filter(size__lt=seq).order_by("-id")
+    signed, link = heads.values_list("size", "chain").first() or (seq, "")
+    if signed < walk.seq:
+        behind = _fits(_hex(link), seq, bad)
         if behind and behind == _bytes(bad[3]):
             text = "Nobody has signed this link and those up to the next head."
-            return Finding(Kind.INSERTED, signed.size + 1, text)
+            return Finding(Kind.INSERTED, signed + 1, text)
     for page in chain.links(seq, _LAST):
         for row in page:
             fits = _fits(walk.chain, seq, row)
