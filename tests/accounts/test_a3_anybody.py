@@ -14,10 +14,11 @@ from accounts import hashers
 from accounts.authentication import tokens as authentication
 from accounts.models import Installation, UserSession
 from accounts.selectors import people
-from accounts.services import sessions, tokens
+from accounts.services import revocation, sessions, tokens
 from accounts.services.installations import ensure
 from audit.models import AuditRecord
 from audit.services.acts import unwatched
+from core.actors import SYSTEM
 from core.errors import NotSignedInError
 from core.memory import Memory
 
@@ -94,6 +95,21 @@ def test_an_access_token_ends_with_its_session(admin):
     claims, _ = authentication.verified.get(next(iter(authentication.verified._known)))
     assert principal is not None
     assert claims.expires_at <= time.time() + 100
+
+
+def test_the_console_tells_of_sessions_and_of_what_was_ended(client, admin, make_user):
+    ann = make_user(username="ann", role="engineer")
+    pair = sessions.begin_api(user=ann, methods=("pwd", "otp", "mfa"), device="CLI")
+    revocation.end_session(actor=SYSTEM, session=pair.session, reason="Lost laptop.")
+    client.force_login(admin)
+    for name, told in (
+        ("usersession", "API, by password and app"),
+        ("accesschange", "Lost laptop."),
+        ("signingkey", "Signs"),
+    ):
+        page = client.get(f"/admin/accounts/{name}/")
+        assert page.status_code == 200
+        assert told in page.content.decode()
 
 
 def child(work) -> int:
