@@ -40,7 +40,7 @@ def publish(checkpoint: AuditCheckpoint) -> None:
     if _grew(left, head) or heads.declared(left, head.size) is not None:
         keep(told)
         return
-    text = f"The audit log no longer contains the head of {left.size} records that this machine keeps."
+    text = f"The log no longer contains the head of {left.size} records that this machine keeps."
     logger.error(text)
     if left.chain not in _told:
         _told.add(left.chain)
