@@ -48,7 +48,7 @@ def test_what_is_new_shows_only_what_was_set(auditor):
         assert "nothing" not in text
         assert "values</summary>" not in text
     assert "What it is like" in page(auditor, f"{LIST}{row.pk}/change/")
-    created(a=1, b=2)
+    created(a=1, b=2, c=3)
     assert "<summary>5 values</summary>" in page(auditor, f"{LIST}timeline/")
 
 
