@@ -143,7 +143,10 @@ def test_only_changes_are_logged(clock, caplog):
     ("mode", "names"),
     [
         ("drill", ["database", "migrations", "disk"]),
-        ("normal", ["database", "migrations", "disk", "broker", "worker", "daemon", "beat", "audit"]),
+        (
+            "normal",
+            ["database", "migrations", "disk", "broker", "worker", "daemon", "beat", "audit"],
+        ),
     ],
 )
 def test_a_drill_copy_is_judged_by_less(mode, names):
