@@ -210,7 +210,7 @@ def test_keys_that_have_expired_make_room_for_new_ones(owner):
     assert APIKey.objects.valid().count() == api_keys.MOST_KEYS
 
 
-def test_nobody_rotates_or_revokes_as_owner_what_is_anothers(owner, make_user):
+def test_nobody_rotates_or_revokes_the_key_of_another_owner(owner, make_user):
     stranger = make_user(role="engineer")
     key, raw = make(owner)
     with pytest.raises(NotFoundError):
