@@ -62,7 +62,7 @@ def tell(faults):
 
 
 # Pages of a list that are no rows of it.
-NO_ROWS = {"add", "run", "new", "deny", "allow"}
+NO_ROWS = {"add", "run", "new", "deny", "allow", "timeline", "verification"}
 
 
 def _first_row(page, model):
@@ -107,6 +107,12 @@ def test_pages_of_a_model(browse, model):
         ("/account/keys/", "account-keys", 200),
         ("/account/keys/new/", "account-keys-new", 200),
         ("/admin/accounts/denieddashkey/new/", "dashboard-key-new", 200),
+        ("/admin/audit/auditrecord/verification/", "audit-verification", 200),
+        (
+            "/admin/audit/auditrecord/timeline?actor_kind=system&actor=system",
+            "audit-timeline",
+            200,
+        ),
         ("/admin/no/such/page/", "not-found", 404),
         ("/admin/core/lease/add/", "forbidden", 403),
         ("/admin/reliability/incident/1/resolve/", "incident-resolve", 200),
