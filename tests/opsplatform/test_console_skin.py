@@ -282,7 +282,10 @@ def test_signing_in_tells_nothing_of_who_exists(client, make_user):
         page = client.post(address, {"username": name, "password": password}).content.decode()
         told.add(re.search(r'<div id="refused"[^>]*>(.*?)</div>', page, re.DOTALL)[1])
         assert page.count('aria-describedby="refused"') == 2
-    refused = "That did not work. Check the username and the password; upper and lower case differ."
+    refused = (
+        "That did not work. Check the username and the password. "
+        "In the password, upper and lower case differ."
+    )
     assert told == {f"<p>{refused}</p>"}
 
 
