@@ -135,7 +135,7 @@ def _die(_row: object) -> None:
 
 
 def _fork(sid: str) -> str:
-    """Tell whether a child of this process sees a session end."""
+    """Tell when a child of this process, and when this process, knew that a session had ended."""
     _knows(sid)
     reading, writing = os.pipe()
     child = os.fork()
@@ -147,8 +147,7 @@ def _fork(sid: str) -> str:
     print("forked", flush=True)  # noqa: T201  # the answer
     seen = os.read(reading, 100).decode()
     os.waitpid(child, 0)
-    mine = _knows(sid)
-    return f"{seen} {mine}"
+    return f"{seen} {_until(sid)}"
 
 
 def _key(kid: str) -> str:
