@@ -15,7 +15,7 @@ from core.actors import SYSTEM
 
 pytestmark = pytest.mark.django_db
 RAW = re.compile(r"ops_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}")
-NEW = {"label": "CI", "scopes": ["reliability:read"]}
+NEW = {"label": "nightly-build", "scopes": ["reliability:read"]}
 
 
 def make(owner, **fields):
@@ -55,7 +55,7 @@ def test_a_person_makes_uses_lists_and_revokes_a_key(client, console, owner, api
 
     listed = client.get("/api/auth/keys").json()["results"]
     assert [(key["label"], key["owner"], key["networks"]) for key in listed] == [
-        ("CI", "ada", ["127.0.0.1/32"])
+        ("nightly-build", "ada", ["127.0.0.1/32"])
     ]
     assert raw not in client.get("/api/auth/keys").content.decode()
 
@@ -77,7 +77,7 @@ def test_rotation_by_api_shows_the_new_key_once(client, console, owner):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"label": "CI"},
+        {"label": "nightly-build"},
         {**NEW, "scopes": ["accounts:write"]},
         {**NEW, "days": 400},
         {**NEW, "networks": ["all"]},
@@ -110,7 +110,7 @@ def test_nobody_sees_rotates_or_ends_another_persons_key(client, console, owner,
         for method in ("get", "post"):
             answer = getattr(client, method)(f"/account/keys/{key.pk}/{page}/")
             assert answer.status_code == 404
-    assert "CI" not in client.get("/account/keys/").content.decode()
+    assert "nightly-build" not in client.get("/account/keys/").content.decode()
     assert APIKey.objects.valid().count() == 1
 
 
@@ -128,7 +128,10 @@ def test_admins_list_and_revoke_everybodys_keys_and_auditors_only_list(client, m
     assert answer.status_code == 204
     key.refresh_from_db()
     assert key.revoked_reason == "leaked"
-    assert client.get("/api/auth/admin/keys?state=ended").json()["results"][0]["label"] == "CI"
+    assert (
+        client.get("/api/auth/admin/keys?state=ended").json()["results"][0]["label"]
+        == "nightly-build"
+    )
     assert client.delete(f"/api/auth/admin/keys/{uuid4()}").status_code == 404
 
 
@@ -140,7 +143,7 @@ def test_the_page_offers_what_the_person_may_and_shows_the_key_once(client, cons
     # Whoever may see incidents and not resolve them is not offered to let a key resolve them.
     assert "reliability:resolve" not in form
 
-    given = {"label": "CI", "scopes": ["reliability:read"], "days": "30", "networks": ""}
+    given = {"label": "nightly-build", "scopes": ["reliability:read"], "days": "30", "networks": ""}
     answer = client.post("/account/keys/new/", given)
     raw = RAW.search(answer.content.decode()).group()
     assert "no-store" in answer.headers["Cache-Control"]
@@ -154,7 +157,7 @@ def test_the_page_offers_what_the_person_may_and_shows_the_key_once(client, cons
 
 def test_an_unknown_scope_is_told_which_there_are(client, console, owner):
     console(owner)
-    given = {"label": "CI", "scopes": ["accounts:write"]}
+    given = {"label": "nightly-build", "scopes": ["accounts:write"]}
     answer = client.post("/api/auth/keys", given, "application/json")
     assert answer.status_code == 400
     (text,) = [text for texts in answer.json()["errors"].values() for text in texts]
@@ -165,7 +168,12 @@ def test_an_unknown_scope_is_told_which_there_are(client, console, owner):
 
 def test_the_page_says_what_is_wrong_beside_its_field(client, console, owner):
     console(owner)
-    given = {"label": "CI", "scopes": ["reliability:read"], "days": "30", "networks": "10.0.0.1/8"}
+    given = {
+        "label": "nightly-build",
+        "scopes": ["reliability:read"],
+        "days": "30",
+        "networks": "10.0.0.1/8",
+    }
     page = client.post("/account/keys/new/", given).content.decode()
     assert "10.0.0.1/8 names a host within a network; write 10.0.0.0/8" in page
     assert APIKey.objects.count() == 0
