@@ -295,7 +295,13 @@ def _sign_in_often(spent: list[float], times: int = 25) -> None:
 
 
 def _sign_in_cpu() -> float:
-    return _cpu_us(lambda: _attempt("clerk", _PASSWORD), 10) / 1000
+    """Return milliseconds of CPU of the process: hashes have threads of their own."""
+    spent = []
+    for _ in range(10):
+        began = time.process_time()
+        _attempt("clerk", _PASSWORD)
+        spent.append((time.process_time() - began) * 1000)
+    return min(spent)
 
 
 def _sign_in_memory() -> float:
