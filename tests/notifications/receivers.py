@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from dataclasses import dataclass, field
@@ -120,6 +121,33 @@ class MailServer(Controller):
 
     def __init__(self, mailbox: Mailbox) -> None:
         super().__init__(mailbox, hostname="127.0.0.1", port=0)
+        self._served: list[SMTP] = []
+
+    def make_session(self) -> SMTP:
+        """Make what serves one connection."""
+        return super().factory()
+
+    def factory(self) -> SMTP:
+        """Make what serves one connection, and remember it until the end."""
+        session = self.make_session()
+        self._served.append(session)
+        return session
+
+    def stop(self, no_assert: bool = False) -> None:
+        """Hang up, then end: a loop that ends before its connections do leaves their sockets open."""
+        if self.loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._hang_up(), self.loop).result(10)
+        super().stop(no_assert)
+
+    async def _hang_up(self) -> None:
+        """Cut every connection, and wait until the loop let go of it."""
+        for session in self._served:
+            if session.transport is not None:
+                session.transport.abort()
+        while any(session.transport is not None for session in self._served):
+            await asyncio.sleep(0.01)
+        # The socket below TLS is closed in the turn after the one that told the session.
+        await asyncio.sleep(0.01)
 
     def _trigger_server(self) -> None:
         """Learn the port before the base class greets itself there."""

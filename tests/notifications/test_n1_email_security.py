@@ -45,8 +45,8 @@ class SecureServer(MailServer):
         self.ssl_context = context if mode == "tls" else None
         self.SMTP_kwargs["tls_context"] = context if mode == "starttls" else None
 
-    def factory(self) -> Greeter:
-        """Make what serves one connection."""
+    def make_session(self) -> Greeter:
+        """Make what serves one connection, and notes whether it was encrypted."""
         served = Greeter(self.handler, **self.SMTP_kwargs)
         served.encrypted = self.encrypted
         return served
