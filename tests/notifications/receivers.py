@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
+# A connection with TLS is closed layer by layer, each in a turn of its own.
+_TURNS_TO_CLOSE = 10
+
+
 @dataclass
 class Answer:
     """What a receiver says; one with an event waits for it first."""
@@ -133,21 +137,19 @@ class MailServer(Controller):
         self._served.append(session)
         return session
 
-    def stop(self, no_assert: bool = False) -> None:
-        """Hang up, then end: a loop that ends before its connections do leaves their sockets open."""
+    def stop(self, no_assert: bool = False) -> None:  # noqa: FBT001, FBT002  # as the base has it
+        """Hang up, then end: a loop that ends before its connections leaves their sockets open."""
         if self.loop.is_running():
             asyncio.run_coroutine_threadsafe(self._hang_up(), self.loop).result(10)
         super().stop(no_assert)
 
     async def _hang_up(self) -> None:
-        """Cut every connection, and wait until the loop let go of it."""
+        """Cut every connection, and give the loop the turns in which it lets go of them."""
         for session in self._served:
             if session.transport is not None:
                 session.transport.abort()
-        while any(session.transport is not None for session in self._served):
-            await asyncio.sleep(0.01)
-        # The socket below TLS is closed in the turn after the one that told the session.
-        await asyncio.sleep(0.01)
+        for _ in range(_TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     def _trigger_server(self) -> None:
         """Learn the port before the base class greets itself there."""
