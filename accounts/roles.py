@@ -18,6 +18,22 @@ _SERVICES_READ: Final = frozenset(
         "reliability.view_statesegment",
         "reliability.view_sample",
         "reliability.view_uptimetest",
+        "reliability.view_heartbeat",
+        "reliability.view_heartbeatping",
+        "reliability.view_blackout",
+        "reliability.view_maintenancewindow",
+        "reliability.view_maintenanceoccurrence",
+        "reliability.view_change",
+        "reliability.view_slo",
+        "reliability.view_slosnapshot",
+    }
+)
+_OBJECTIVES_READ: Final = frozenset({"reliability.view_slo", "reliability.view_slosnapshot"})
+_MAINTENANCE_WRITE: Final = frozenset(
+    {
+        "reliability.add_maintenancewindow",
+        "reliability.change_maintenancewindow",
+        "reliability.delete_maintenancewindow",
     }
 )
 _SERVICES_WRITE: Final = _SERVICES_READ | frozenset(
@@ -28,9 +44,15 @@ _SERVICES_WRITE: Final = _SERVICES_READ | frozenset(
         "reliability.add_check",
         "reliability.change_check",
         "reliability.delete_check",
+        "reliability.add_slo",
+        "reliability.change_slo",
+        "reliability.delete_slo",
+        "reliability.add_change",
     }
 )
-_INCIDENTS_READ: Final = frozenset({"reliability.view_incident", "reliability.view_incidentevent"})
+_INCIDENTS_READ: Final = frozenset(
+    {"reliability.view_incident", "reliability.view_incidentevent", "reliability.view_alert"}
+)
 _INCIDENTS_WRITE: Final = _INCIDENTS_READ | frozenset(
     {"reliability.acknowledge_incident", "reliability.change_incident"}
 )
@@ -100,6 +122,7 @@ _AUDIT_READ: Final = frozenset({"audit.view_auditrecord", "audit.export_auditrec
 
 ROLES: Final[dict[str, frozenset[str]]] = {
     "admin": _SERVICES_WRITE
+    | _MAINTENANCE_WRITE
     | _INCIDENTS_WRITE
     | _NOTIFICATIONS_READ
     | _CHANNELS_WRITE
@@ -113,17 +136,19 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "reliability.run_uptimetest",
     },
     "operator": _SERVICES_READ
+    | _MAINTENANCE_WRITE
     | _INCIDENTS_WRITE
     | _NOTIFICATIONS_READ
     | _SYSTEM_READ
-    | {"notifications.resend_notification"},
+    | {"notifications.resend_notification", "reliability.add_change"},
     "manager": _SERVICES_READ | _INCIDENTS_READ | _NOTIFICATIONS_READ | _SYSTEM_READ,
     "engineer": _SERVICES_WRITE
+    | _MAINTENANCE_WRITE
     | _INCIDENTS_READ
     | _NOTIFICATIONS_READ
     | _SYSTEM_READ
     | {"accounts.add_apikey", "reliability.acknowledge_incident"},
-    "analyst": frozenset(),
+    "analyst": _OBJECTIVES_READ,
     "auditor": _SERVICES_READ
     | _INCIDENTS_READ
     | _NOTIFICATIONS_READ
@@ -168,6 +193,9 @@ AREAS: Final[tuple[Area, ...]] = (
             "reliability.view_statesegment": "see how checks stood before",
             "reliability.view_sample": "see results",
             "reliability.view_uptimetest": "see uptime tests",
+            "reliability.view_heartbeat": "see heartbeats",
+            "reliability.view_heartbeatping": "see what jobs reported",
+            "reliability.view_blackout": "see when the platform did not watch",
         },
         {
             "reliability.add_service": "add services",
@@ -180,14 +208,44 @@ AREAS: Final[tuple[Area, ...]] = (
     ),
     Area("Uptime tests", {}, {"reliability.run_uptimetest": "run checks now"}),
     Area(
+        "Objectives (SLO)",
+        {
+            "reliability.view_slo": "see objectives and their budgets",
+            "reliability.view_slosnapshot": "see how budgets went",
+        },
+        {
+            "reliability.add_slo": "add objectives",
+            "reliability.change_slo": "change objectives",
+            "reliability.delete_slo": "delete objectives",
+        },
+    ),
+    Area(
+        "Maintenance",
+        {
+            "reliability.view_maintenancewindow": "see maintenance",
+            "reliability.view_maintenanceoccurrence": "see its times",
+        },
+        {
+            "reliability.add_maintenancewindow": "declare maintenance",
+            "reliability.change_maintenancewindow": "change and cancel maintenance",
+            "reliability.delete_maintenancewindow": "delete maintenance",
+        },
+    ),
+    Area(
+        "Changes of services",
+        {"reliability.view_change": "see deploys and other changes"},
+        {"reliability.add_change": "record deploys and other changes"},
+    ),
+    Area(
         "Incidents",
         {
             "reliability.view_incident": "see incidents",
             "reliability.view_incidentevent": "see what happened to them",
+            "reliability.view_alert": "see the alerts they gather",
         },
         {
             "reliability.acknowledge_incident": "acknowledge incidents and add notes",
-            "reliability.change_incident": "resolve incidents",
+            "reliability.change_incident": "change, resolve and close incidents",
         },
     ),
     Area(

@@ -40,6 +40,15 @@ _RELIABILITY_READ: Final = (
     "reliability.view_uptimetest",
     "reliability.view_incident",
     "reliability.view_incidentevent",
+    "reliability.view_alert",
+    "reliability.view_heartbeat",
+    "reliability.view_heartbeatping",
+    "reliability.view_blackout",
+    "reliability.view_maintenancewindow",
+    "reliability.view_maintenanceoccurrence",
+    "reliability.view_change",
+    "reliability.view_slo",
+    "reliability.view_slosnapshot",
 )
 _NOTIFICATIONS_READ: Final = (
     "notifications.view_notification",
@@ -53,7 +62,7 @@ SCOPES: Final[dict[str, Scope]] = {
         "See services, checks, results, incidents and uptime tests", *_RELIABILITY_READ
     ),
     "reliability:write": _scope(
-        "Add, change and delete services and checks; see all of reliability",
+        "Add, change and delete services, checks and objectives; see all of reliability",
         *_RELIABILITY_READ,
         "reliability.add_service",
         "reliability.change_service",
@@ -61,6 +70,22 @@ SCOPES: Final[dict[str, Scope]] = {
         "reliability.add_check",
         "reliability.change_check",
         "reliability.delete_check",
+        "reliability.add_slo",
+        "reliability.change_slo",
+        "reliability.delete_slo",
+    ),
+    "reliability:changes": _scope(
+        "Record deploys and other changes of services",
+        "reliability.add_change",
+        "reliability.view_change",
+    ),
+    "reliability:maintain": _scope(
+        "Declare, change and cancel maintenance",
+        "reliability.add_maintenancewindow",
+        "reliability.change_maintenancewindow",
+        "reliability.delete_maintenancewindow",
+        "reliability.view_maintenancewindow",
+        "reliability.view_maintenanceoccurrence",
     ),
     "reliability:test": _scope(
         "Run checks now and read the outcome",
@@ -74,7 +99,7 @@ SCOPES: Final[dict[str, Scope]] = {
         "reliability.view_incidentevent",
     ),
     "reliability:resolve": _scope(
-        "Resolve incidents",
+        "Change, resolve and close incidents",
         "reliability.change_incident",
         "reliability.view_incident",
         "reliability.view_incidentevent",

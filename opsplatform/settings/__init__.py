@@ -71,7 +71,15 @@ from opsplatform.settings.notifications import (
     WS_PATH,
 )
 from opsplatform.settings.paths import BASE_DIR, KEYRING, OPS_DATA_DIR, STATIC_ROOT
-from opsplatform.settings.reliability import UPTIME_INTERVAL_SEC, UPTIME_STRIKES
+from opsplatform.settings.reliability import (
+    OPS_PROBE_ANCHORS,
+    OPS_RESULTS_DAYS,
+    OPS_STATUS_PAGE_TITLE,
+    SLO_TARGET,
+    SLO_WINDOW_DAYS,
+    UPTIME_INTERVAL_SEC,
+    UPTIME_STRIKES,
+)
 from opsplatform.settings.rest import REST_FRAMEWORK, SPECTACULAR_SETTINGS
 from opsplatform.settings.security import (
     API_KEY_USE_SECONDS,

@@ -32,7 +32,11 @@ _RANGE = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 
 
 class Failure(enum.StrEnum):
-    """Why a check failed; the first five are those of the exchange itself."""
+    """Why a check failed; the first five are those of the exchange itself.
+
+    MISSED, REPORTED and OVERRUN are of heartbeats. SETUP means that this machine cannot ask: it
+    says nothing about the target.
+    """
 
     DNS = "dns"
     CONNECT = "connect"
@@ -42,6 +46,13 @@ class Failure(enum.StrEnum):
     REFUSED = "refused"
     STATUS = "status"
     BODY = "body"
+    ASSERTION = "assertion"
+    RECORD = "record"
+    EXPIRY = "expiry"
+    MISSED = "missed"
+    REPORTED = "reported"
+    OVERRUN = "overrun"
+    SETUP = "setup"
 
 
 @dataclass(frozen=True, slots=True)

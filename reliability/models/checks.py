@@ -1,4 +1,4 @@
-"""Checks of services, what they say now, and what they said over time."""
+"""Checks of services, what they say now, and how they stood over time."""
 
 from typing import Final
 
@@ -15,8 +15,12 @@ from reliability.engine.probe import Failure
 from reliability.engine.strikes import Standing, State
 from reliability.models.fields import (
     validate_accept,
+    validate_assertions,
     validate_headers,
+    validate_host,
     validate_line,
+    validate_name_server,
+    validate_tags,
     validate_target,
 )
 from reliability.models.says import Says
@@ -40,7 +44,28 @@ FAILURES: Final = [
     (Failure.REFUSED.value, "Refused by the outgoing policy"),
     (Failure.STATUS.value, "Unexpected status"),
     (Failure.BODY.value, "Expected text missing"),
+    (Failure.ASSERTION.value, "Assertion not met"),
+    (Failure.RECORD.value, "Unexpected DNS records"),
+    (Failure.EXPIRY.value, "Certificate expires soon"),
+    (Failure.MISSED.value, "Heartbeat missed"),
+    (Failure.REPORTED.value, "Failure reported"),
+    (Failure.OVERRUN.value, "Ran too long"),
+    (Failure.SETUP.value, "Cannot be asked from here"),
 ]
+
+# What a check of each kind cannot do without.
+_NEEDED: Final = {
+    "http": ("url",),
+    "tcp": ("host", "port"),
+    "dns": ("host",),
+    "tls": ("host",),
+    "icmp": ("host",),
+}
+_NEEDED_WORDS: Final = {
+    "url": "a URL",
+    "host": "a name or an address",
+    "port": "a number from 1 to 65535",
+}
 
 
 def default_interval() -> int:
@@ -54,19 +79,49 @@ def default_strikes() -> int:
 
 
 class Check(models.Model):
-    """One question asked again and again: does this URL answer as it should."""
+    """One question asked again and again: does this answer as it should.
+
+    A heartbeat is asked by nobody: the job itself tells. Its rhythm stands in `Heartbeat`.
+    """
 
     class Kind(models.TextChoices):
         HTTP = "http", "HTTP(S)"
+        TCP = "tcp", "TCP port"
+        DNS = "dns", "DNS records"
+        TLS = "tls", "TLS certificate"
+        ICMP = "icmp", "Ping (ICMP)"
+        HEARTBEAT = "heartbeat", "Heartbeat"
 
     class Method(models.TextChoices):
         GET = "GET", "GET"
         HEAD = "HEAD", "HEAD"
+        POST = "POST", "POST"
+        PUT = "PUT", "PUT"
+        PATCH = "PATCH", "PATCH"
+        DELETE = "DELETE", "DELETE"
+        OPTIONS = "OPTIONS", "OPTIONS"
+
+    class Family(models.TextChoices):
+        ANY = "any", "IPv4 or IPv6"
+        IPV4 = "ipv4", "IPv4 only"
+        IPV6 = "ipv6", "IPv6 only"
+
+    class Record(models.TextChoices):
+        A = "A", "A"
+        AAAA = "AAAA", "AAAA"
+        CNAME = "CNAME", "CNAME"
+        MX = "MX", "MX"
+        NS = "NS", "NS"
+        TXT = "TXT", "TXT"
+        SRV = "SRV", "SRV"
+        CAA = "CAA", "CAA"
+        SOA = "SOA", "SOA"
+        PTR = "PTR", "PTR"
 
     service = models.ForeignKey(
         "reliability.Service", on_delete=models.CASCADE, related_name="checks"
     )
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.HTTP, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.HTTP)
     name = models.CharField(
         max_length=120,
         blank=True,
@@ -76,10 +131,25 @@ class Check(models.Model):
     url = models.CharField(
         "URL",
         max_length=2000,
+        blank=True,
         validators=[validate_target],
         help_text="http:// or https://, without credentials; private addresses are fine.",
     )
-    method = models.CharField(max_length=4, choices=Method, default=Method.GET)
+    host = models.CharField(
+        max_length=253,
+        blank=True,
+        validators=[validate_host],
+        help_text="A name or an address. For DNS records: the name to look up.",
+    )
+    port = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(65_535)]
+    )
+    method = models.CharField(max_length=7, choices=Method, default=Method.GET)
+    body = models.TextField(
+        blank=True,
+        max_length=10_000,
+        help_text="Sent as it stands, with methods that have a body; set its Content-Type above.",
+    )
     headers = SealedJSONField(
         context="reliability.Check.headers",
         null=True,
@@ -126,6 +196,12 @@ class Check(models.Model):
         validators=[validate_accept],
         help_text="Such as 200-399 or 200,204.",
     )
+    assertions = models.JSONField(
+        default=list,
+        blank=True,
+        validators=[validate_assertions],
+        help_text="Further conditions on the answer; each must hold.",
+    )
     body_contains = models.CharField(
         "expected text",
         max_length=200,
@@ -142,6 +218,40 @@ class Check(models.Model):
     )
     follow_redirects = models.BooleanField(default=True, help_text="At most three.")
     tls_verify = models.BooleanField("verify the certificate", default=True)
+    tls_min_days = models.PositiveSmallIntegerField(
+        "certificate valid for (days)",
+        default=14,
+        validators=[MaxValueValidator(365)],
+        help_text="A certificate that ends sooner raises a warning; a TLS check then fails. "
+        "0 means never.",
+    )
+    dns_type = models.CharField("record type", max_length=5, choices=Record, default=Record.A)
+    dns_expected = models.TextField(
+        "expected records",
+        blank=True,
+        max_length=2_000,
+        help_text="One a line, in any order; empty means any record will do.",
+    )
+    dns_server = models.CharField(
+        "name server",
+        max_length=60,
+        blank=True,
+        validators=[validate_name_server],
+        help_text="An address, with :port if it is not 53; empty means the system's own.",
+    )
+    ip_family = models.CharField("address family", max_length=4, choices=Family, default=Family.ANY)
+    down_at_once = models.BooleanField(
+        default=False,
+        help_text="A name that does not exist or a refused connection counts as down at once.",
+    )
+    parents = models.ManyToManyField(
+        "self",
+        symmetrical=False,
+        blank=True,
+        related_name="children",
+        help_text="While one of these is down, nobody is told about this check.",
+    )
+    tags = models.JSONField(default=list, blank=True, validators=[validate_tags])
     enabled = models.BooleanField(default=True, help_text="A check that is off says “unknown”.")
     config_version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -190,6 +300,11 @@ class Check(models.Model):
         super().clean()
         if (self.timeout_seconds or 0) > (self.interval_seconds or MAX_INTERVAL_SECONDS):
             raise ValidationError({"timeout_seconds": "The timeout is at most the interval."})
+        for name in _NEEDED.get(self.kind, ()):
+            if not getattr(self, name):
+                raise ValidationError(
+                    {name: f"A check of this kind needs it: {_NEEDED_WORDS[name]}."}
+                )
 
 
 class CheckState(models.Model):
@@ -221,6 +336,13 @@ class CheckState(models.Model):
     alert_seq = models.PositiveBigIntegerField(default=0)
     # Somebody ended the incident by hand; none is opened until the check was up in between.
     settled = models.BooleanField(default=False, db_default=False)
+    # Only where the rhythm of the check does not tell: a heartbeat holds until its next is due.
+    valid_until = models.DateTimeField(null=True)
+    # The last 21 results, newest lowest: a set bit is one that differs from the one before it.
+    changes = models.PositiveIntegerField(default=0, db_default=0)
+    is_flapping = models.BooleanField(default=False, db_default=False)
+    cert_not_after = models.DateTimeField(null=True)
+    cert_fingerprint = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     class Meta:
         ordering = ["check_of"]
@@ -258,33 +380,3 @@ class StateSegment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.standing} from {self.started_at:%Y-%m-%d %H:%M:%S}"
-
-
-class Sample(models.Model):
-    """One result, as it was found; `manual` ones were asked for and moved no strikes."""
-
-    check_of = models.ForeignKey(
-        Check, on_delete=models.CASCADE, related_name="samples", db_column="check_id"
-    )
-    at = models.DateTimeField()
-    ok = models.BooleanField()
-    manual = models.BooleanField(default=False)
-    status_code = models.PositiveSmallIntegerField(null=True)
-    failure = models.CharField(max_length=10, blank=True, choices=FAILURES)
-    detail = models.CharField(max_length=200, blank=True)
-    latency_ms = models.FloatField()
-    dns_ms = models.FloatField(default=0)
-    connect_ms = models.FloatField(default=0)
-    tls_ms = models.FloatField(default=0)
-    first_byte_ms = models.FloatField(default=0)
-    excerpt = models.TextField(blank=True)
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            # Also the index of a check's history; a flush that is repeated stores nothing twice.
-            models.UniqueConstraint(name="sample_is_stored_once", fields=["check_of", "at"])
-        ]
-
-    def __str__(self) -> str:
-        return f"{'ok' if self.ok else self.failure} at {self.at:%Y-%m-%d %H:%M:%S}"

@@ -1,6 +1,9 @@
-"""What fields of services and checks may contain."""
+"""What fields of services, checks and plans may contain."""
 
+import ipaddress
 import re
+import zoneinfo
+from collections.abc import Container
 from typing import Final
 
 from django.conf import settings
@@ -9,11 +12,16 @@ from django.core.exceptions import ValidationError
 from core.addresses import Allow, Policy
 from core.errors import DomainError
 from core.targets import check_url
+from reliability.engine import assertions, recurrence
 from reliability.engine.probe import parse_accept
 
 MAX_HEADERS: Final = 20
 MAX_HEADER_VALUE: Final = 2000
+MAX_ASSERTIONS: Final = 20
+MAX_TAGS: Final = 20
+MAX_TAG: Final = 50
 
+_HOST_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 # The client sets these itself; other values would break the exchange.
 _OWN_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "connection", "upgrade"})
@@ -65,3 +73,91 @@ def validate_headers(value: object) -> None:
         if not isinstance(text, str) or not text.isprintable() or len(text) > MAX_HEADER_VALUE:
             message = f"The value of {name} must be one line of text."
             raise ValidationError(message, code="bad_headers")
+
+
+def validate_host(value: str) -> None:
+    """Refuse what is neither a name nor an address."""
+    name = value.rstrip(".")
+    if not _is_address(value) and not all(map(_HOST_LABEL.fullmatch, name.split("."))):
+        message = "Give a name such as db.example.com, or an address, without scheme and port."
+        raise ValidationError(message, code="bad_host")
+
+
+def validate_name_server(value: str) -> None:
+    """Refuse what is no address of a name server: a name would have to be looked up itself."""
+    host, _, port = value.removeprefix("[").replace("]", "").rpartition(":")
+    is_port = port.isdecimal() and 0 < int(port) < 2**16
+    if not _is_address(value) and not (_is_address(host) and is_port):
+        message = "Give an address such as 192.0.2.53 or 192.0.2.53:5353."
+        raise ValidationError(message, code="bad_address")
+
+
+def validate_assertions(value: object) -> None:
+    """Refuse conditions that could never be judged."""
+    if not isinstance(value, list) or len(value) > MAX_ASSERTIONS:
+        message = f"Give at most {MAX_ASSERTIONS} conditions as a list."
+        raise ValidationError(message, code="bad_assertions")
+    try:
+        assertions.parse(value)
+    except ValueError as error:
+        raise ValidationError(str(error), code="bad_assertions") from error
+
+
+def validate_tags(value: object) -> None:
+    """Refuse anything but a few short words."""
+    if (
+        not isinstance(value, list)
+        or len(value) > MAX_TAGS
+        or not all(
+            isinstance(tag, str) and 0 < len(tag.strip()) <= MAX_TAG and tag.isprintable()
+            for tag in value
+        )
+    ):
+        message = f"Give at most {MAX_TAGS} tags of 1 to {MAX_TAG} characters."
+        raise ValidationError(message, code="bad_tags")
+
+
+def validate_cron(value: str) -> None:
+    """Refuse cron expressions that cannot be read, or that never come true."""
+    if value:
+        try:
+            recurrence.check_cron(value)
+        except ValueError as error:
+            raise ValidationError(str(error), code="bad_cron") from error
+
+
+def validate_time_zone(value: str) -> None:
+    """Refuse names that are no time zone here."""
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = "Give a time zone such as Europe/Berlin, or UTC."
+        raise ValidationError(message, code="bad_time_zone") from error
+
+
+def validate_weekdays(value: object) -> None:
+    """Refuse anything but days of the week, 0 for Monday."""
+    _validate_numbers(value, range(7), "Give days of the week: 0 for Monday to 6 for Sunday.")
+
+
+def validate_month_days(value: object) -> None:
+    """Refuse anything but days of a month, -1 for the last."""
+    message = "Give days of the month: 1 to 31, or -1 for the last."
+    _validate_numbers(value, {-1, *range(1, 32)}, message)
+
+
+def _validate_numbers(value: object, allowed: Container[int], message: str) -> None:
+    if (
+        not isinstance(value, list)
+        or not all(type(day) is int and day in allowed for day in value)
+        or len(set(value)) != len(value)
+    ):
+        raise ValidationError(message, code="bad_days")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True

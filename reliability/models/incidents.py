@@ -1,5 +1,7 @@
 """Incidents: something is wrong, who takes care, and what happened when."""
 
+from typing import Final
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -8,9 +10,12 @@ from django.utils import timezone
 from reliability.models.checks import Check
 from reliability.models.services import Service
 
+IS_OVER: Final = Q(state__in=["resolved", "closed"])
+"""What every question about open incidents negates, as the partial index does."""
+
 
 class Incident(models.Model):
-    """One outage of one check, from the first failure to the recovery.
+    """Something is wrong with a service: gathers the alerts of one group until all have ended.
 
     It outlives its service and check: names are kept as text.
     """
@@ -18,7 +23,9 @@ class Incident(models.Model):
     class State(models.TextChoices):
         TRIGGERED = "triggered", "Triggered"
         ACKNOWLEDGED = "acknowledged", "Acknowledged"
+        MITIGATED = "mitigated", "Mitigated"
         RESOLVED = "resolved", "Resolved"
+        CLOSED = "closed", "Closed"
 
     class Severity(models.TextChoices):
         CRITICAL = "critical", "Critical"
@@ -51,20 +58,29 @@ class Incident(models.Model):
     opened_at = models.DateTimeField(default=timezone.now)
     acknowledged_at = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
+    mitigated_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    # An acknowledgement holds for so long; then people are told again.
+    acknowledged_until = models.DateTimeField(null=True)
+    # Numbers what is told of it, in order.
+    seq = models.PositiveIntegerField(default=0, db_default=0)
+    reopened = models.PositiveSmallIntegerField(default=0, db_default=0)
+    # Somebody ended it by hand while its alerts held; it stays ended until they have ended too.
+    by_hand = models.BooleanField(default=False, db_default=False)
+    post_mortem = models.TextField(blank=True, default="", db_default="", max_length=40_000)
+    is_public = models.BooleanField("on the status page", default=True, db_default=True)
 
     class Meta:
         ordering = ["-id"]
         permissions = [("acknowledge_incident", "Can acknowledge incidents and add notes")]
         constraints = [
             models.UniqueConstraint(
-                name="incident_one_is_open_per_check",
-                fields=["check_of"],
-                condition=~Q(state="resolved"),
+                name="incident_one_is_open", fields=["dedup_key"], condition=~IS_OVER
             ),
             models.CheckConstraint(
-                name="incident_resolved_has_a_time",
-                condition=Q(state="resolved", resolved_at__isnull=False)
-                | (~Q(state="resolved") & Q(resolved_at=None)),
+                name="incident_over_has_a_time",
+                condition=(IS_OVER & Q(resolved_at__isnull=False))
+                | (~IS_OVER & Q(resolved_at=None)),
             ),
             models.CheckConstraint(
                 name="incident_acknowledged_has_a_time",
@@ -73,7 +89,8 @@ class Incident(models.Model):
         ]
         indexes = [
             # Open ones are few and asked for on every page; the table is mostly resolved ones.
-            models.Index(name="incident_open", fields=["-id"], condition=~Q(state="resolved"))
+            models.Index(name="incident_open", fields=["-id"], condition=~IS_OVER),
+            models.Index(name="incident_of_key", fields=["dedup_key", "-id"]),
         ]
 
     def __str__(self) -> str:
@@ -87,7 +104,15 @@ class IncidentEvent(models.Model):
         OPENED = "opened", "Opened"
         ACKNOWLEDGED = "acknowledged", "Acknowledged"
         NOTE = "note", "Note"
+        UPDATE = "update", "Update for the status page"
+        ALERT = "alert", "Alert"
+        CHANGE = "change", "Change before it"
+        SEVERITY = "severity", "Severity"
+        OWNER = "owner", "Owner"
+        MITIGATED = "mitigated", "Mitigated"
         RESOLVED = "resolved", "Resolved"
+        REOPENED = "reopened", "Opened again"
+        CLOSED = "closed", "Closed"
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

@@ -47,6 +47,15 @@ class Service(models.Model):
         validators=[validate_web_url],
         help_text="Where people find it. Checks have URLs of their own.",
     )
+    is_public = models.BooleanField(
+        "on the status page", default=False, help_text="Strangers see how it stands, and its name."
+    )
+    public_name = models.CharField(
+        max_length=120,
+        blank=True,
+        validators=[validate_line],
+        help_text="On the status page; empty means its name.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

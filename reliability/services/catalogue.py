@@ -34,15 +34,21 @@ class ServiceFields(TypedDict, total=False):
     tier: str
     environment: str
     url: str
+    is_public: bool
+    public_name: str
 
 
 class CheckFields(TypedDict, total=False):
     """What may be set on a check; `headers` replaces all headers, None removes them."""
 
     name: str
+    kind: str
     url: str
+    host: str
+    port: int | None
     method: str
     headers: Mapping[str, str] | None
+    body: str
     interval_seconds: int
     timeout_seconds: int
     retry_interval_seconds: int | None
@@ -50,9 +56,17 @@ class CheckFields(TypedDict, total=False):
     strikes_up: int
     accept: str
     body_contains: str
+    assertions: list[dict[str, Any]]
     degraded_ms: int | None
     follow_redirects: bool
     tls_verify: bool
+    tls_min_days: int
+    dns_type: str
+    dns_expected: str
+    dns_server: str
+    ip_family: str
+    down_at_once: bool
+    tags: list[str]
     enabled: bool
 
 

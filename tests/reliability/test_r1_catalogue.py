@@ -116,7 +116,7 @@ def test_a_new_check_has_the_defaults_of_the_environment_and_an_unknown_state(ma
         ("accept", "2xx"),
         ("body_contains", "a\0b"),
         ("degraded_ms", 0),
-        ("method", "DELETE"),
+        ("method", "BREW"),
         ("headers", ["X-A"]),
         ("headers", {"X A": "1"}),
         ("headers", {"X-A": "1\r\nX-B: 2"}),
