@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
@@ -10,9 +9,8 @@ from django.db import transaction
 
 from core import leases
 from core.actors import Actor
-from reliability.engine.strikes import Standing
 from reliability.models import Check, CheckState, Sample
-from reliability.services import answers, incidents, news, states
+from reliability.services import answers, news, standings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from reliability.engine.batch import Batch, Flip
     from reliability.engine.probe import Result
     from reliability.engine.strikes import Tracker
-
-logger = logging.getLogger(__name__)
 
 PROBER: Final = Actor.schedule("uptime checks")
 
@@ -41,7 +37,6 @@ _STATE_FIELDS: Final = (
     "last_failure",
     "last_detail",
 )
-_UP: Final = frozenset({Standing.UP, Standing.DEGRADED})
 
 
 @transaction.atomic
@@ -119,25 +114,17 @@ def _apply(flips: list[Flip], locked: dict[int, CheckState]) -> set[int]:
         by_check[flip.check_id].append(flip)
     for key, its_flips in by_check.items():
         for flip in its_flips:
-            reason = flip.result.detail if flip.shift.after is Standing.DOWN else ""
-            if not states.shift(check_id=key, change=flip.shift, reason=answers.detail(reason)):
-                logger.warning("Check %s stands elsewhere; its state is read anew.", key)
+            turned = standings.turn(
+                actor=PROBER,
+                check=checks[key],
+                state=locked[key],
+                change=flip.shift,
+                result=flip.result,
+            )
+            if not turned:
                 stale.add(key)
                 break
-            _follow(flip, checks[key], locked[key])
     return stale
-
-
-def _follow(flip: Flip, check: Check, state: CheckState) -> None:
-    """Let the incident follow the standing."""
-    if flip.shift.after is Standing.DOWN:
-        incidents.open_for(
-            actor=PROBER, check=check, state=state, result=flip.result, since=flip.shift.at
-        )
-    elif flip.shift.after in _UP:
-        text = f"Up since {flip.shift.at:%Y-%m-%d %H:%M:%S} UTC."
-        what = incidents.UP_AGAIN
-        incidents.end(actor=PROBER, check=check, state=state, what=what, text=text)
 
 
 def _filled(state: CheckState, tracker: Tracker, latest: Result | None) -> CheckState:
