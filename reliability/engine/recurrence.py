@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _FIELDS: Final = 5
 
@@ -33,3 +33,14 @@ def cron_after(expression: str, zone: str, after: datetime) -> Iterator[datetime
     """Return the moments (UTC) of a cron expression after one, as the clock of the zone shows."""
     for moment in CronSim(expression, after.astimezone(ZoneInfo(zone))):
         yield moment.astimezone(UTC)
+
+
+def merged(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Return spans in order, with those that touch or overlap made one."""
+    whole: list[tuple[datetime, datetime]] = []
+    for start, end in sorted(spans):
+        if whole and start <= whole[-1][1]:
+            whole[-1] = (whole[-1][0], max(whole[-1][1], end))
+        else:
+            whole.append((start, end))
+    return whole

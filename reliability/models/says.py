@@ -33,8 +33,11 @@ class Says:
         last = check.state
         if last.last_at is None:
             return cls(State.UNKNOWN, last.since, last)
-        validity = Rules(check.interval_seconds, check.timeout_seconds).validity
-        expires_at = max(last.last_at + validity, last.since)
+        expires_at = last.valid_until
+        if expires_at is None:
+            validity = Rules(check.interval_seconds, check.timeout_seconds).validity
+            expires_at = last.last_at + validity
+        expires_at = max(expires_at, last.since)
         if timezone.now() > expires_at:
             return cls(State.UNKNOWN, expires_at, last)
         return cls(State(last.state), last.since, last)

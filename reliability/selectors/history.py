@@ -44,6 +44,7 @@ _COLUMNS: Final = (
     "interval_seconds",
     "timeout_seconds",
     "state__last_at",
+    "state__valid_until",
     "within__standing",
     "within__started_at",
     "within__ended_at",
@@ -117,7 +118,7 @@ def _lines(
     )
     since: dict[tuple[int, int], int] = {}
     found: defaultdict[tuple[int, int], list[Stretch]] = defaultdict(list)
-    for service_id, check_id, created_at, interval, timeout, last_at, *segment in rows:
+    for service_id, check_id, created_at, interval, timeout, last_at, valid_until, *segment in rows:
         key = (service_id, check_id)
         since.setdefault(key, micros(created_at))
         standing, started_at, ended_at, reason = segment
@@ -125,7 +126,8 @@ def _lines(
             continue
         since[key] = min(since[key], micros(started_at))
         stood = Stood.PAUSED if reason == PAUSED else Stood[standing.upper()]
-        until = ended_at or _valid_until(started_at, last_at, interval, timeout, stood, end)
+        known_until = valid_until or (last_at and last_at + Rules(interval, timeout).validity)
+        until = ended_at or _until(started_at, known_until, stood, end)
         found[key].append(Stretch(stood, micros(started_at), micros(until)))
     begin, stop = micros(start), micros(end)
     return (
@@ -133,15 +135,10 @@ def _lines(
     )
 
 
-def _valid_until(
-    started_at: datetime,
-    last_at: datetime | None,
-    interval: int,
-    timeout: int,
-    stood: Stood,
-    end: datetime,
+def _until(
+    started_at: datetime, known_until: datetime | None, stood: Stood, end: datetime
 ) -> datetime:
     """Return until when an open segment holds: its last result expires while nobody probes."""
-    if stood in {Stood.UNKNOWN, Stood.PAUSED} or last_at is None:
+    if stood in {Stood.UNKNOWN, Stood.PAUSED} or known_until is None:
         return end
-    return min(end, max(last_at + Rules(interval, timeout).validity, started_at))
+    return min(end, max(known_until, started_at))

@@ -8,6 +8,7 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Case, F, FloatField, Func, IntegerField, Min, Q, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from reliability.engine.strikes import State
@@ -135,7 +136,11 @@ def _ranks() -> QuerySet[Check, tuple[int, int]]:
     take longer than the page may.
     """
     now = timezone.now().timestamp()
-    valid_until = _Seconds("state__last_at") + 1.5 * F("interval_seconds") + F("timeout_seconds")
+    valid_until = Coalesce(
+        _Seconds("state__valid_until"),
+        _Seconds("state__last_at") + 1.5 * F("interval_seconds") + F("timeout_seconds"),
+        output_field=FloatField(),
+    )
     said = Case(
         *(When(state__state=state, then=rank) for state, rank in _RANK.items()),
         default=_UNKNOWN,
