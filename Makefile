@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.stamp-run-$(shell cksum requirements.txt | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.stamp-dev-$(shell cksum requirements-dev.txt | cut -d' ' -f1)
 MANAGE := $(BIN)/python manage.py
+PYTEST := $(BIN)/python -m pytest -q --cov --cov-report= --cov-fail-under=0
 
 .PHONY: run test browser check bench faults smoke uptime docs schema requirements format clean
 
@@ -12,9 +13,15 @@ run: $(RUN_STAMP)  ## start the platform
 	@exec $(MANAGE) up --with-parent
 
 test: $(DEV_STAMP)  ## all tests, on SQLite, on PostgreSQL with Redis, and in a browser
-	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -q --profile=embedded --cov --cov-report= --cov-fail-under=0
-	$(BIN)/python -m pytest -q --profile=server --cov --cov-append
+	@rm -f .coverage* && mkdir -p test-results
+	@echo "On SQLite, and beside it on PostgreSQL with Redis (test-results/server.txt):"
+	@trap 'kill $$server 2>/dev/null' INT TERM; \
+	  COVERAGE_FILE=.coverage-server $(PYTEST) --profile=server > test-results/server.txt 2>&1 & server=$$!; \
+	  COVERAGE_FILE=.coverage-embedded $(PYTEST) --profile=embedded; embedded=$$?; \
+	  wait $$server; found=$$?; cat test-results/server.txt; \
+	  exit $$((embedded ? embedded : found))
+	@$(BIN)/coverage combine -q .coverage-server .coverage-embedded
+	@$(BIN)/coverage report --format=total --precision=1
 	@$(MAKE) -s browser
 
 browser: $(DEV_STAMP)  ## the console in a real Chromium, which root gets from the distribution
