@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any, Final
-
-from django.db.models import Case, F, FloatField, Func, IntegerField, Min, Q, When
-from django.db.models.functions import Coalesce
-from django.utils import timezone
+from typing import TYPE_CHECKING, Final
 
 from reliability.engine.strikes import State
-from reliability.models import Check, Incident, Service
-from reliability.selectors import states
+from reliability.models import Incident, Service
+from reliability.selectors import ranks
 from reliability.selectors.states import WORST_FIRST
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from django.db.backends.base.base import BaseDatabaseWrapper
-    from django.db.models import QuerySet
-    from django.db.models.sql.compiler import SQLCompiler
+    from reliability.models.says import Says
 
-_RANK: Final = {state.value: number for number, state in enumerate(WORST_FIRST)}
-_UNKNOWN: Final = _RANK[State.UNKNOWN.value]
 _TIERS: Final = {
     Service.Tier.CRITICAL.value: 0,
     Service.Tier.IMPORTANT.value: 1,
@@ -62,22 +54,25 @@ class Overview:
 
 def overview(*, most: int = 0) -> Overview:
     """Return what all services say, and the worst `most` of them: by state, tier and name."""
-    ranks = dict(_ranks())
+    said = ranks.of_services()
     found: Counter[State] = Counter()
     rows = []
     columns = ("pk", "tier", "name") if most else ("pk",)
     for key, *row in Service.objects.order_by().values_list(*columns):
-        rank = ranks.get(key, _UNKNOWN)
-        found[WORST_FIRST[rank]] += 1
+        state = said.get(key, State.UNKNOWN)
+        found[state] += 1
         if most:
             tier, name = row
-            rows.append((rank, _TIERS.get(tier, len(_TIERS)), name.casefold(), key))
+            rows.append(
+                (ranks.RANK[state.value], _TIERS.get(tier, len(_TIERS)), name.casefold(), key)
+            )
     keys = [key for *_, key in nsmallest(most, rows)]
-    shown = states.services().in_bulk(keys)
+    shown = Service.objects.in_bulk(keys)
+    worst = ranks.worst_of_services(keys)
     return Overview(
         counts={state: found[state] for state in WORST_FIRST},
-        worst=tuple(_now(shown[key]) for key in keys if key in shown),
-        unwatched=max(found.total() - len(ranks), 0),
+        worst=tuple(_now(shown[key], worst.get(key)) for key in keys if key in shown),
+        unwatched=max(found.total() - len(said), 0),
     )
 
 
@@ -91,67 +86,13 @@ def open_count() -> int:
     return Incident.objects.exclude(state=Incident.State.RESOLVED).count()
 
 
-def _now(service: Service) -> ServiceNow:
+def _now(service: Service, says: Says | None) -> ServiceNow:
     return ServiceNow(
         pk=service.pk,
         name=service.name,
         tier=service.tier,
         environment=service.environment,
         owner=service.owner,
-        state=states.worst_state(service),
-        since=states.service_since(service),
-    )
-
-
-class _Seconds(Func):
-    """A moment as seconds since 1970."""
-
-    output_field = FloatField()
-
-    def as_sqlite(
-        self,
-        compiler: SQLCompiler,
-        connection: BaseDatabaseWrapper,
-        **more: Any,  # noqa: ANN401
-    ) -> tuple[str, Any]:
-        """Count from the Julian day, which keeps parts of a second."""
-        template = "((julianday(%(expressions)s) - 2440587.5) * 86400.0)"
-        return super().as_sql(compiler, connection, template=template, **more)
-
-    def as_postgresql(
-        self,
-        compiler: SQLCompiler,
-        connection: BaseDatabaseWrapper,
-        **more: Any,  # noqa: ANN401
-    ) -> tuple[str, Any]:
-        """Ask for the epoch."""
-        template = "EXTRACT(EPOCH FROM %(expressions)s)::double precision"
-        return super().as_sql(compiler, connection, template=template, **more)
-
-
-def _ranks() -> QuerySet[Check, tuple[int, int]]:
-    """Return the rank of the worst check that is on, by service.
-
-    The rule of `Says`, in the database: with ten thousand checks, reading their times alone would
-    take longer than the page may.
-    """
-    now = timezone.now().timestamp()
-    valid_until = Coalesce(
-        _Seconds("state__valid_until"),
-        _Seconds("state__last_at") + 1.5 * F("interval_seconds") + F("timeout_seconds"),
-        output_field=FloatField(),
-    )
-    said = Case(
-        *(When(state__state=state, then=rank) for state, rank in _RANK.items()),
-        default=_UNKNOWN,
-    )
-    is_valid = Q(state__last_at__isnull=False) & (Q(valid_until__gte=now) | Q(began__gt=now))
-    rank = Case(When(is_valid, then=said), default=_UNKNOWN, output_field=IntegerField())
-    return (
-        Check.objects.filter(enabled=True)
-        .order_by()
-        .alias(valid_until=valid_until, began=_Seconds("state__since"))
-        .values("service_id")
-        .annotate(rank=Min(rank))
-        .values_list("service_id", "rank")
+        state=says.state if says else State.UNKNOWN,
+        since=says.since if says else None,
     )

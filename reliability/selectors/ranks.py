@@ -1,0 +1,131 @@
+"""What checks and services say now, judged in the database.
+
+The rules of `Says`: with ten thousand checks, reading their times alone would take longer than a
+page may. Whatever these functions return is bounded by the page that shows it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    FloatField,
+    Func,
+    IntegerField,
+    Min,
+    Q,
+    When,
+    Window,
+)
+from django.db.models.functions import Coalesce, Greatest, RowNumber
+from django.utils import timezone
+
+from reliability.engine.strikes import State
+from reliability.models import Check
+from reliability.selectors.states import WORST_FIRST, checks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import QuerySet
+    from django.db.models.sql.compiler import SQLCompiler
+
+    from reliability.models.says import Says
+
+RANK: Final = {state.value: number for number, state in enumerate(WORST_FIRST)}
+UNKNOWN: Final = RANK[State.UNKNOWN.value]
+OFF: Final = len(WORST_FIRST)
+"""The rank of a check that is switched off: after all others."""
+
+
+class _Seconds(Func):
+    """A moment as seconds since 1970."""
+
+    output_field = FloatField()
+
+    def as_sqlite(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        **more: Any,  # noqa: ANN401
+    ) -> tuple[str, Any]:
+        """Count from the Julian day, which keeps parts of a second."""
+        template = "((julianday(%(expressions)s) - 2440587.5) * 86400.0)"
+        return super().as_sql(compiler, connection, template=template, **more)
+
+    def as_postgresql(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        **more: Any,  # noqa: ANN401
+    ) -> tuple[str, Any]:
+        """Ask for the epoch."""
+        template = "EXTRACT(EPOCH FROM %(expressions)s)::double precision"
+        return super().as_sql(compiler, connection, template=template, **more)
+
+
+def ranked(found: QuerySet[Check]) -> QuerySet[Any]:
+    """Give each check its `rank` (see `WORST_FIRST`) and, in seconds, `began`: since when."""
+    now = timezone.now().timestamp()
+    since = _Seconds("state__since")
+    valid_until = Coalesce(
+        _Seconds("state__valid_until"),
+        _Seconds("state__last_at") + 1.5 * F("interval_seconds") + F("timeout_seconds"),
+        output_field=FloatField(),
+    )
+    said = Case(
+        *(When(state__state=state, then=rank) for state, rank in RANK.items()),
+        default=UNKNOWN,
+    )
+    is_valid = Q(state__last_at__isnull=False) & (Q(valid_until__gte=now) | Q(since__gt=now))
+    return (
+        found.order_by()
+        .alias(valid_until=valid_until, since=since)
+        .annotate(
+            rank=Case(
+                When(enabled=False, then=OFF),
+                When(is_valid, then=said),
+                default=UNKNOWN,
+                output_field=IntegerField(),
+            ),
+            began=Case(
+                When(is_valid | Q(state__last_at=None), then=F("since")),
+                default=Greatest("valid_until", "since"),
+                output_field=FloatField(),
+            ),
+        )
+    )
+
+
+def of_services(service_ids: Collection[int] | None = None) -> dict[int, State]:
+    """Return what services say that have a check that is on: all, or those asked for."""
+    found = Check.objects.filter(enabled=True)
+    if service_ids is not None:
+        found = found.filter(service__in=service_ids)
+    rows = ranked(found).values("service_id").annotate(worst=Min("rank"))
+    return {key: WORST_FIRST[rank] for key, rank in rows.values_list("service_id", "worst")}
+
+
+def worst_of_services(service_ids: Collection[int]) -> dict[int, Says]:
+    """Return what the worst check of each service says, the one that has been so for longest."""
+    on = ranked(checks().filter(service__in=service_ids, enabled=True))
+    place = Window(RowNumber(), partition_by=F("service_id"), order_by=["rank", "began", "pk"])
+    first = on.annotate(place=place).filter(place=1)
+    return {check.service_id: check.says for check in first}
+
+
+def counts_of(service_id: int) -> dict[str, int]:
+    """Return how many checks of a service say what; `off` for those that are switched off."""
+    rows = ranked(Check.objects.filter(service=service_id)).values("rank").annotate(n=Count("pk"))
+    found = dict(rows.values_list("rank", "n"))
+    words = [*(state.value for state in WORST_FIRST), "off"]
+    return {word: found[rank] for rank, word in enumerate(words) if rank in found}
+
+
+def worst_first(service_id: int) -> QuerySet[Any]:
+    """Return the checks of a service as its page lists them: what needs somebody comes first."""
+    return ranked(checks().filter(service=service_id)).order_by("rank", "pk")
