@@ -50,6 +50,8 @@ class Alert(models.Model):
         Incident, on_delete=models.SET_NULL, null=True, related_name="alerts"
     )
     suppressed_by = models.CharField(max_length=200, blank=True)
+    # False while it waits to be told together with others of its incident.
+    is_told = models.BooleanField(default=False, db_default=False)
     count = models.PositiveIntegerField(default=1)
     starts_at = models.DateTimeField()
     last_seen_at = models.DateTimeField(default=timezone.now)

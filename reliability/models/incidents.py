@@ -62,6 +62,10 @@ class Incident(models.Model):
     closed_at = models.DateTimeField(null=True)
     # An acknowledgement holds for so long; then people are told again.
     acknowledged_until = models.DateTimeField(null=True)
+    # A person chose the severity: alerts no longer raise it.
+    severity_is_set = models.BooleanField(default=False, db_default=False)
+    # Further alerts are told together, some time after this.
+    told_at = models.DateTimeField(null=True)
     # Numbers what is told of it, in order.
     seq = models.PositiveIntegerField(default=0, db_default=0)
     reopened = models.PositiveSmallIntegerField(default=0, db_default=0)
@@ -103,6 +107,7 @@ class IncidentEvent(models.Model):
     class Kind(models.TextChoices):
         OPENED = "opened", "Opened"
         ACKNOWLEDGED = "acknowledged", "Acknowledged"
+        EXPIRED = "expired", "Acknowledgement ran out"
         NOTE = "note", "Note"
         UPDATE = "update", "Update for the status page"
         ALERT = "alert", "Alert"
@@ -113,6 +118,7 @@ class IncidentEvent(models.Model):
         RESOLVED = "resolved", "Resolved"
         REOPENED = "reopened", "Opened again"
         CLOSED = "closed", "Closed"
+        POST_MORTEM = "post_mortem", "Post-mortem"
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)
