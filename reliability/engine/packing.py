@@ -1,0 +1,329 @@
+"""Results of a check in few bytes: an hour with fine latencies, a day with coarser ones.
+
+The format is described in docs/results-format.md; what was written once stays readable.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import accumulate, groupby, pairwise
+from math import log
+from statistics import median_low
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HOUR_SECONDS: Final = 3_600
+DAY_SECONDS: Final = 86_400
+
+TENTH: Final = timedelta(milliseconds=100)
+"""To this the moment of a packed result is exact."""
+
+QUANTUM_MS: Final = 0.1
+FINENESS: Final = 128
+"""Latencies of an hour are exact to the larger of QUANTUM_MS and this part of their median."""
+
+GROWTH: Final = 1.05
+LEAST_MS: Final = 0.25
+"""Latencies of a day are steps of 5 %, from this on; 255 steps reach 63 seconds."""
+
+_HOUR: Final = 1
+_DAY: Final = 2
+_DEFLATED: Final = 0x80
+_SECONDS: Final = {_HOUR: HOUR_SECONDS, _DAY: DAY_SECONDS}
+_LEVEL: Final = 6
+_OK, _MANUAL, _HAS_STATUS = 1, 2, 4
+_PHASES: Final = struct.Struct("<B4e")
+_MOST_HALF: Final = 65_504.0
+_LOG_GROWTH: Final = log(GROWTH)
+_LAST_STEP: Final = 255
+_STEPS_MS: Final = tuple(round(LEAST_MS * GROWTH**step, 3) for step in range(_LAST_STEP + 1))
+_SIGNED: Final = tuple((number >> 1) ^ -(number & 1) for number in range(128))
+
+Means = tuple[float, float, float, float]
+"""Name lookup, connection, TLS, first byte: means of the good results of an hour, in ms."""
+
+
+class UnreadableError(ValueError):
+    """The bytes are no packed results, or of a format that is not known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found at one moment; `failure` is a class such as timeout, empty if it was ok."""
+
+    at: datetime
+    ok: bool
+    latency_ms: float
+    manual: bool = False
+    status_code: int | None = None
+    failure: str = ""
+    detail: str = ""
+
+
+class Kind(NamedTuple):
+    """What many results have in common."""
+
+    ok: bool
+    manual: bool
+    status_code: int | None
+    failure: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Columns:
+    """Packed results side by side, in time order."""
+
+    seconds: int
+    tenths: list[int] = field(default_factory=list)
+    """Moments, in tenths of a second since the begin of the chunk."""
+    latencies_ms: list[float] = field(default_factory=list)
+    runs: list[tuple[Kind, int]] = field(default_factory=list)
+    """What follows one another, with how often."""
+    phases: dict[int, Means] = field(default_factory=dict)
+    """By hour of the chunk; an hour without phases is absent."""
+
+    def kinds(self) -> Iterator[Kind]:
+        """Return the kind of each result."""
+        for kind, times in self.runs:
+            for _ in range(times):
+                yield kind
+
+    def found(self, start: datetime) -> list[Found]:
+        """Return the results of a chunk that began then."""
+        return [
+            Found(start + tenth * TENTH, kind.ok, ms, *kind[1:])
+            for tenth, ms, kind in zip(self.tenths, self.latencies_ms, self.kinds(), strict=True)
+        ]
+
+
+def tenth_of(at: datetime, start: datetime) -> int:
+    """Return the tenth of a second since `start` in which a moment lies."""
+    return (at - start) // TENTH
+
+
+def pack(
+    results: Sequence[Found],
+    *,
+    start: datetime,
+    seconds: int,
+    phases: Mapping[int, Means] | None = None,
+) -> bytes:
+    """Return results of one chunk as bytes; raises ValueError if one lies outside of it."""
+    results = sorted(results, key=lambda found: found.at)
+    tenths = [tenth_of(found.at, start) for found in results]
+    if tenths and (tenths[0] < 0 or tenths[-1] >= seconds * 10):
+        message = "A result lies outside of its chunk."
+        raise ValueError(message)
+    form = _DAY if seconds == DAY_SECONDS else _HOUR
+    out = bytearray()
+    _put(out, len(results))
+    _put_phases(out, phases or {})
+    _put_kinds(out, results)
+    _put_times(out, tenths)
+    latencies = [found.latency_ms for found in results]
+    if form == _DAY:
+        out += bytes(map(_step, latencies))
+    else:
+        _put_latencies(out, latencies)
+    squeezer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    small = squeezer.compress(bytes(out)) + squeezer.flush()
+    # An hour may be too short to gain anything.
+    return bytes([form | _DEFLATED]) + small if len(small) < len(out) else bytes([form]) + out
+
+
+def columns(data: bytes) -> Columns:
+    """Read what `pack` wrote; raises UnreadableError for anything else."""
+    try:
+        form = data[0] & ~_DEFLATED
+        seconds = _SECONDS[form]
+        body = zlib.decompress(data[1:], -zlib.MAX_WBITS) if data[0] & _DEFLATED else data[1:]
+        read = _Reader(body)
+        n = read.number()
+        made = Columns(seconds, phases=_phases(read), runs=_runs(read))
+        made.tenths = _times(read, n)
+        made.latencies_ms = _steps(read, n) if form == _DAY else _latencies(read, n)
+    except (IndexError, KeyError, struct.error, UnicodeDecodeError, zlib.error) as error:
+        message = "These bytes are no packed results that can be read here."
+        raise UnreadableError(message) from error
+    if sum(times for _, times in made.runs) != n or read.rest:
+        message = "These packed results are damaged."
+        raise UnreadableError(message)
+    return made
+
+
+def unpack(data: bytes, start: datetime) -> list[Found]:
+    """Return packed results in time order, exact as the constants of this module say."""
+    return columns(data).found(start)
+
+
+class _Reader:
+    """Reads numbers and texts one after the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def rest(self) -> int:
+        return len(self._data) - self._at
+
+    def take(self, length: int) -> bytes:
+        if length > self.rest:
+            raise IndexError
+        self._at += length
+        return self._data[self._at - length : self._at]
+
+    def number(self) -> int:
+        number = shift = 0
+        while True:
+            byte = self._data[self._at]
+            self._at += 1
+            number |= (byte & 0x7F) << shift
+            if byte < 0x80:  # noqa: PLR2004  # the eighth bit says that more follows
+                return number
+            shift += 7
+
+    def text(self) -> str:
+        return self.take(self.number()).decode()
+
+    def signed(self, n: int) -> list[int]:
+        """Return `n` signed numbers, of a column that begins with its length."""
+        length = self.number()
+        if length == n:
+            column = self.take(n)
+            if not column or max(column) < 0x80:  # noqa: PLR2004  # each number is one byte
+                return [_SIGNED[byte] for byte in column]
+            self._at -= n
+        end = self._at + length
+        found = [self.number() for _ in range(n)]
+        if self._at != end:
+            raise IndexError
+        return [(number >> 1) ^ -(number & 1) for number in found]
+
+
+def _put(out: bytearray, number: int) -> None:
+    """Append a number in groups of seven bits, lowest first."""
+    while number > 0x7F:  # noqa: PLR2004  # the eighth bit says that more follows
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+
+
+def _put_text(out: bytearray, text: str) -> None:
+    encoded = text.encode(errors="replace")
+    _put(out, len(encoded))
+    out += encoded
+
+
+def _put_signed(out: bytearray, numbers: Sequence[int]) -> None:
+    """Append signed numbers as a column: small ones of either sign take one byte."""
+    column = bytearray()
+    for number in numbers:
+        _put(column, number << 1 if number >= 0 else ~(number << 1))
+    _put(out, len(column))
+    out += column
+
+
+def _put_phases(out: bytearray, phases: Mapping[int, Means]) -> None:
+    told = {hour: means for hour, means in phases.items() if any(means)}
+    _put(out, len(told))
+    for hour, means in sorted(told.items()):
+        out += _PHASES.pack(hour, *(min(mean, _MOST_HALF) for mean in means))
+
+
+def _phases(read: _Reader) -> dict[int, Means]:
+    found = {}
+    for _ in range(read.number()):
+        hour, *means = _PHASES.unpack(read.take(_PHASES.size))
+        found[hour] = (means[0], means[1], means[2], means[3])
+    return found
+
+
+def _put_kinds(out: bytearray, results: Sequence[Found]) -> None:
+    kinds = [
+        Kind(found.ok, found.manual, found.status_code, found.failure, found.detail)
+        for found in results
+    ]
+    numbers = {kind: number for number, (kind, _) in enumerate(Counter(kinds).most_common())}
+    _put(out, len(numbers))
+    for kind in numbers:
+        has_status = kind.status_code is not None
+        out.append(
+            (_OK if kind.ok else 0)
+            | (_MANUAL if kind.manual else 0)
+            | (_HAS_STATUS if has_status else 0)
+        )
+        if kind.status_code is not None:
+            _put(out, kind.status_code)
+        _put_text(out, kind.failure)
+        _put_text(out, kind.detail)
+    runs = [(numbers[kind], len(list(same))) for kind, same in groupby(kinds)]
+    _put(out, len(runs))
+    for number, times in runs:
+        _put(out, number)
+        _put(out, times)
+
+
+def _runs(read: _Reader) -> list[tuple[Kind, int]]:
+    kinds = []
+    for _ in range(read.number()):
+        (flags,) = read.take(1)
+        status = read.number() if flags & _HAS_STATUS else None
+        kinds.append(
+            Kind(bool(flags & _OK), bool(flags & _MANUAL), status, read.text(), read.text())
+        )
+    return [(kinds[read.number()], read.number()) for _ in range(read.number())]
+
+
+def _put_times(out: bytearray, tenths: Sequence[int]) -> None:
+    """Append moments as what each is early or late after the one before it."""
+    if not tenths:
+        return
+    steps = [after - before for before, after in pairwise(tenths)]
+    beat = median_low(steps) if steps else 0
+    _put(out, tenths[0])
+    _put(out, beat)
+    _put_signed(out, [step - beat for step in steps])
+
+
+def _times(read: _Reader, n: int) -> list[int]:
+    if not n:
+        return []
+    first, beat = read.number(), read.number()
+    return list(accumulate((beat + late for late in read.signed(n - 1)), initial=first))
+
+
+def _put_latencies(out: bytearray, latencies: Sequence[float]) -> None:
+    """Append latencies as distances from their median, in units that suit it."""
+    if not latencies:
+        return
+    typical = median_low(latencies)
+    doubled = max(int(typical / QUANTUM_MS / FINENESS).bit_length() - 1, 0)
+    unit = QUANTUM_MS * 2**doubled
+    level = round(typical / unit)
+    _put(out, doubled)
+    _put(out, level)
+    _put_signed(out, [round(ms / unit) - level for ms in latencies])
+
+
+def _latencies(read: _Reader, n: int) -> list[float]:
+    if not n:
+        return []
+    unit, level = 2 ** read.number(), read.number()
+    # Whole tenths first: 0.1 times a number is not always the nearest to what people write.
+    return [(level + far) * unit / 10 for far in read.signed(n)]
+
+
+def _step(ms: float) -> int:
+    return min(max(round(log(max(ms, LEAST_MS) / LEAST_MS) / _LOG_GROWTH), 0), _LAST_STEP)
+
+
+def _steps(read: _Reader, n: int) -> list[float]:
+    return [_STEPS_MS[step] for step in read.take(n)]
