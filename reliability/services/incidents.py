@@ -1,114 +1,272 @@
-"""Open, acknowledge and resolve incidents; each step with its timeline, audit row and alert."""
+"""What people do about incidents, each step with its timeline, audit row and message."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from django.conf import settings
-from django.db.models import F
+from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.utils import timezone
 
 from audit.services.acts import audited
 from audit.services.records import record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
-from notifications.services.emit import emit
-from reliability.models import Check, CheckState, Incident, IncidentEvent
-from reliability.services import answers, news
+from notifications.engine.base import storable
+from reliability.engine.rules import PLATFORM, RULES
+from reliability.models import Alert, Incident, IncidentEvent
+from reliability.models.incidents import IS_OVER
+from reliability.selectors import maintenance
+from reliability.services import alerts
+from reliability.services.timeline import announce, tell
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from uuid import UUID
 
     from core.actors import Actor
-    from reliability.engine.probe import Result
 
-KIND: Final = "reliability.check_down"
-# Incidents of the platform itself, which no check finds.
-OWN_KIND: Final = "platform.security"
-OWN_NAME: Final = "OpsPlatform"
-MAX_NOTE: Final = 4000
-IS_DOWN: Final = "is down"
-# What the title of an alert says of a check whose incident ends.
-UP_AGAIN: Final = "is up again"
+MAX_NOTE: Final = 4_000
+MAX_POST_MORTEM: Final = 40_000
+HOLDS: Final = timedelta(minutes=30)
+"""For how long somebody takes care of a critical incident before people are told again."""
+
 BY_HAND: Final = "was marked as resolved by hand"
-SWITCHED_OFF: Final = "is no longer checked: switched off"
-DELETED: Final = "is no longer checked: deleted"
 
-_OPEN: Final = (Incident.State.TRIGGERED, Incident.State.ACKNOWLEDGED)
-
-
-def open_for(
-    *, actor: Actor, check: Check, state: CheckState, result: Result, since: datetime
-) -> Incident | None:
-    """Open the incident of a check that went down.
-
-    None if one is open already, or was ended by hand and the check was never up since. The caller
-    holds the lock on `state`; its alert number rises here.
-    """
-    if state.settled or Incident.objects.filter(check_of=check, state__in=_OPEN).exists():
-        return None
-    incident = Incident.objects.create(
-        check_of=check,
-        service=check.service,
-        service_name=check.service.name,
-        title=_title(check, IS_DOWN),
-        dedup_key=_dedup_key(check),
-        failure=result.failure or "",
-        detail=answers.detail(result.detail),
-        excerpt=answers.kept(result.excerpt),
-        started_at=since,
-    )
-    text = f"{incident.detail.rstrip('.')}. Failing since {since:%Y-%m-%d %H:%M:%S} UTC."
-    _tell(incident, IncidentEvent.Kind.OPENED, actor=actor, text=text)
-    record(actor=actor, action="incident.opened", target=incident, failure=incident.failure)
-    title = incident.title
-    _alert(incident, actor=actor, check=check, state=state, status="firing", title=title, body=text)
-    return incident
-
-
-def end(*, actor: Actor, check: Check, state: CheckState, what: str, text: str) -> Incident | None:
-    """Resolve the open incident of a check, if there is one; its next outage opens another.
-
-    `what` follows the name in the title of the alert. The caller holds the lock on `state`.
-    """
-    if state.settled:
-        _settle(state, settled=False)
-    incident = Incident.objects.filter(check_of=check, state__in=_OPEN).first()
-    if incident is not None:
-        _resolve(incident, actor=actor, check=check, state=state, what=what, text=text)
-    return incident
+_State = Incident.State
+_Kind = IncidentEvent.Kind
 
 
 @audited
 def acknowledge(*, actor: Actor, incident_id: int) -> Incident:
-    """Say that somebody takes care; the actor becomes the owner."""
-    taken = Incident.objects.filter(pk=incident_id, state=Incident.State.TRIGGERED).update(
-        state=Incident.State.ACKNOWLEDGED, acknowledged_at=timezone.now(), owner=actor.user_id
+    """Say that somebody takes care; the actor becomes the owner.
+
+    Of a critical incident it holds for half an hour; then people are told again.
+    """
+    incident = _locked(incident_id)
+    now = timezone.now()
+    until = now + HOLDS if incident.severity == Incident.Severity.CRITICAL else None
+    _move(
+        incident,
+        [_State.TRIGGERED],
+        _State.ACKNOWLEDGED,
+        acknowledged_at=now,
+        acknowledged_until=until,
+        owner=actor.user_id,
     )
-    incident = _get(incident_id)
-    if not taken:
-        message = f"The incident is {incident.get_state_display().lower()} already."
-        raise InvalidTransitionError(message)
-    _tell(incident, IncidentEvent.Kind.ACKNOWLEDGED, actor=actor)
+    tell(incident, _Kind.ACKNOWLEDGED, actor=actor)
     record(actor=actor, action="incident.acknowledged", target=incident)
+    return incident
+
+
+def expire_acknowledgements(*, actor: Actor) -> int:
+    """Tell people again of critical incidents that nobody has ended in time; return how many.
+
+    Not while the service is in maintenance: it comes when that has ended.
+    """
+    now = timezone.now()
+    due = Incident.objects.filter(state=_State.ACKNOWLEDGED, acknowledged_until__lte=now)
+    rows = list(due.order_by("pk").values_list("pk", "service_id"))
+    services = {service_id for _, service_id in rows if service_id}
+    quiet = maintenance.holds_for(services, at=now)
+    return sum(_expire(pk, actor=actor) for pk, service_id in rows if service_id not in quiet)
+
+
+@transaction.atomic
+def _expire(incident_id: int, *, actor: Actor) -> bool:
+    incident = _locked(incident_id)
+    owner = str(incident.owner) if incident.owner else "somebody"
+    expired = Incident.objects.filter(
+        pk=incident_id, state=_State.ACKNOWLEDGED, acknowledged_until__lte=timezone.now()
+    ).update(state=_State.TRIGGERED, acknowledged_until=None)
+    if not expired:
+        return False
+    incident.refresh_from_db()
+    text = f"It was acknowledged by {owner} and is still not over."
+    tell(incident, _Kind.EXPIRED, actor=actor, text=text)
+    record(actor=actor, action="incident.acknowledgement_expired", target=incident)
+    _announce(incident, actor=actor, status="firing", title=f"Still: {incident.title}", body=text)
+    return True
+
+
+@audited
+def mitigate(*, actor: Actor, incident_id: int, text: str) -> Incident:
+    """Say that its effects are over, though not its cause; it resolves when its alerts end."""
+    words = _written(text, "text")
+    incident = _locked(incident_id)
+    _move(
+        incident,
+        [_State.TRIGGERED, _State.ACKNOWLEDGED],
+        _State.MITIGATED,
+        mitigated_at=timezone.now(),
+        acknowledged_until=None,
+        owner=incident.owner_id or actor.user_id,
+    )
+    tell(incident, _Kind.MITIGATED, actor=actor, text=words)
+    record(actor=actor, action="incident.mitigated", target=incident, reason=words)
     return incident
 
 
 @audited
 def resolve(*, actor: Actor, incident_id: int, reason: str) -> Incident:
-    """End an incident by hand; it does not open again until the check was up in between."""
+    """End an incident by hand; the alerts that still hold do not open it again."""
     text = _written(reason, "reason")
-    check_id = _get(incident_id).check_of_id
-    if check_id is None:
-        return _resolve_own(actor=actor, incident_id=incident_id, text=text)
-    # The state is locked before the incident, as the flush does.
-    state = CheckState.objects.select_for_update().filter(pk=check_id).first()
-    incident = _get(incident_id)
-    check = incident.check_of
-    if incident.state == Incident.State.RESOLVED or check is None or state is None:
-        message = "The incident is resolved already."
+    incident = _locked(incident_id)
+    for alert in _holding(incident):
+        rule = RULES.get(alert.rule)
+        if rule is None or not rule.recovers:
+            _end_for_good(alert)
+    _move(
+        incident,
+        [_State.TRIGGERED, _State.ACKNOWLEDGED, _State.MITIGATED],
+        _State.RESOLVED,
+        resolved_at=timezone.now(),
+        acknowledged_until=None,
+        by_hand=bool(_holding(incident)),
+    )
+    tell(incident, _Kind.RESOLVED, actor=actor, text=text)
+    record(actor=actor, action="incident.resolved", target=incident, reason=text)
+    _announce(incident, actor=actor, status="resolved", title=_resolved_title(incident), body=text)
+    return incident
+
+
+@audited
+def reopen(*, actor: Actor, incident_id: int, reason: str) -> Incident:
+    """Open an incident again that was resolved too early."""
+    text = _written(reason, "reason")
+    incident = _locked(incident_id)
+    others = Incident.objects.exclude(IS_OVER).filter(dedup_key=incident.dedup_key)
+    if other := others.exclude(pk=incident_id).first():
+        message = f"A newer incident is open: {other.title}. Add a note there."
         raise InvalidTransitionError(message)
-    _resolve(incident, actor=actor, check=check, state=state, what=BY_HAND, text=text)
-    _settle(state, settled=True)
+    _move(
+        incident,
+        [_State.RESOLVED],
+        _State.TRIGGERED,
+        resolved_at=None,
+        mitigated_at=None,
+        by_hand=False,
+        reopened=incident.reopened + 1,
+    )
+    tell(incident, _Kind.REOPENED, actor=actor, text=text)
+    record(actor=actor, action="incident.reopened", target=incident, reason=text)
+    _announce(incident, actor=actor, status="firing", title=f"Again: {incident.title}", body=text)
+    return incident
+
+
+@audited
+def close(*, actor: Actor, incident_id: int) -> Incident:
+    """Put a resolved incident away: what fires after this opens another."""
+    incident = _locked(incident_id)
+    if _holding(incident):
+        message = "An alert of the incident still holds: end its cause, or switch the check off."
+        raise InvalidTransitionError(message)
+    _move(incident, [_State.RESOLVED], _State.CLOSED, closed_at=timezone.now(), by_hand=False)
+    tell(incident, _Kind.CLOSED, actor=actor)
+    record(actor=actor, action="incident.closed", target=incident)
+    return incident
+
+
+@audited
+def set_severity(*, actor: Actor, incident_id: int, severity: str) -> Incident:
+    """Choose how grave it is; its alerts no longer raise it."""
+    if severity not in Incident.Severity.values:
+        message = f"One of {', '.join(Incident.Severity.values)}."
+        raise InvalidInputError(message, errors={"severity": [message]})
+    incident = _locked(incident_id)
+    before = incident.severity
+    if before == severity and incident.severity_is_set:
+        return incident
+    is_held = incident.state == _State.ACKNOWLEDGED and severity == Incident.Severity.CRITICAL
+    _set(
+        incident,
+        severity=severity,
+        severity_is_set=True,
+        acknowledged_until=timezone.now() + HOLDS if is_held else None,
+    )
+    text = f"From {before} to {severity}."
+    tell(incident, _Kind.SEVERITY, actor=actor, text=text)
+    record(
+        actor=actor,
+        action="incident.severity_set",
+        target=incident,
+        before={"severity": before},
+        after={"severity": severity},
+    )
+    is_open = incident.state not in {_State.RESOLVED, _State.CLOSED}
+    if is_open and before != severity:
+        _announce(incident, actor=actor, status="firing", title=incident.title, body=text)
+    return incident
+
+
+@audited
+def set_owner(*, actor: Actor, incident_id: int, owner_id: UUID | None) -> Incident:
+    """Say who takes care, or that nobody does."""
+    owner = None
+    if owner_id is not None:
+        owner = get_user_model().objects.filter(pk=owner_id, is_active=True).first()
+        if owner is None:
+            message = "There is no such active account."
+            raise InvalidInputError(message, errors={"owner": [message]})
+    incident = _locked(incident_id)
+    before = incident.owner
+    if before == owner:
+        return incident
+    _set(incident, owner=owner)
+    tell(incident, _Kind.OWNER, actor=actor, text=f"{owner or 'Nobody'}.")
+    record(
+        actor=actor,
+        action="incident.owner_set",
+        target=incident,
+        before={"owner": str(before or "")},
+        after={"owner": str(owner or "")},
+    )
+    return incident
+
+
+@audited
+def add_note(*, actor: Actor, incident_id: int, text: str) -> IncidentEvent:
+    """Add a note to the timeline, also after the end."""
+    incident = _get(incident_id)
+    event = tell(incident, _Kind.NOTE, actor=actor, text=_written(text, "text"))
+    record(actor=actor, action="incident.noted", target=incident)
+    return event
+
+
+@audited
+def publish_update(*, actor: Actor, incident_id: int, text: str) -> IncidentEvent:
+    """Add what strangers read on the status page."""
+    incident = _get(incident_id)
+    event = tell(incident, _Kind.UPDATE, actor=actor, text=_written(text, "text"))
+    record(actor=actor, action="incident.update_published", target=incident)
+    return event
+
+
+@audited
+def set_public(*, actor: Actor, incident_id: int, is_public: bool) -> Incident:
+    """Show the incident on the status page, or hide it there."""
+    incident = _locked(incident_id)
+    if incident.is_public != is_public:
+        _set(incident, is_public=is_public)
+        record(
+            actor=actor,
+            action="incident.published" if is_public else "incident.hidden",
+            target=incident,
+        )
+    return incident
+
+
+@audited
+def write_post_mortem(*, actor: Actor, incident_id: int, text: str) -> Incident:
+    """Keep what was learned; an empty text takes it away."""
+    text = text.replace("\r\n", "\n").strip()
+    if len(text) > MAX_POST_MORTEM or text != storable(text, limit=MAX_POST_MORTEM):
+        message = f"Write at most {MAX_POST_MORTEM} printable characters."
+        raise InvalidInputError(message, errors={"post_mortem": [message]})
+    incident = _locked(incident_id)
+    if incident.post_mortem != text:
+        _set(incident, post_mortem=text)
+        tell(incident, _Kind.POST_MORTEM, actor=actor, text="Written." if text else "Removed.")
+        record(actor=actor, action="incident.post_mortem_written", target=incident)
     return incident
 
 
@@ -118,134 +276,67 @@ def open_own(*, actor: Actor, key: str, title: str, detail: str) -> Incident | N
 
     Nothing recovers by itself here: a person resolves it.
     """
-    dedup_key = f"{OWN_KIND}:{key}"
-    if Incident.objects.filter(dedup_key=dedup_key, state__in=_OPEN).exists():
-        return None
-    incident = Incident.objects.create(
-        service_name=OWN_NAME,
-        title=title[:300],
-        dedup_key=dedup_key,
-        detail=answers.detail(detail),
-        started_at=timezone.now(),
-    )
-    _tell(incident, IncidentEvent.Kind.OPENED, actor=actor, text=detail)
-    record(actor=actor, action="incident.opened", target=incident, reason=detail)
-    _alert_own(incident, actor=actor, status="firing", title=incident.title, body=detail)
-    return incident
-
-
-def _resolve_own(*, actor: Actor, incident_id: int, text: str) -> Incident:
-    ended = Incident.objects.filter(
-        pk=incident_id, state__in=_OPEN, dedup_key__startswith=f"{OWN_KIND}:"
-    ).update(state=Incident.State.RESOLVED, resolved_at=timezone.now())
-    incident = _get(incident_id)
-    if not ended:
-        message = "The incident is resolved already."
-        raise InvalidTransitionError(message)
-    _tell(incident, IncidentEvent.Kind.RESOLVED, actor=actor, text=text)
-    record(actor=actor, action="incident.resolved", target=incident, reason=text)
-    title = f"Resolved: {incident.title}"
-    _alert_own(incident, actor=actor, status="resolved", title=title, body=text)
-    return incident
-
-
-def _alert_own(incident: Incident, *, actor: Actor, status: str, title: str, body: str) -> None:
-    # Two numbers for each incident: its opening, and its end.
-    emit(
+    alert = alerts.fire(
         actor=actor,
-        kind=OWN_KIND,
-        severity=incident.severity,
-        status=status,
-        dedup_key=incident.dedup_key,
-        transition_seq=incident.pk * 2 + (status == "resolved"),
+        rule=PLATFORM,
+        key={"what": key},
         title=title,
-        body=body,
-        service=OWN_NAME,
-        links={"incident": _page(incident)},
+        detail=detail,
+        at=timezone.now(),
+        service=None,
+    )
+    return alert.incident if alert.count == 1 else None
+
+
+def _holding(incident: Incident) -> list[Alert]:
+    return list(incident.alerts.exclude(state=Alert.State.RESOLVED).order_by("pk"))
+
+
+def _end_for_good(alert: Alert) -> None:
+    Alert.objects.filter(pk=alert.pk, state=Alert.State.FIRING).update(
+        state=Alert.State.RESOLVED, ends_at=max(timezone.now(), alert.starts_at)
     )
 
 
-@audited
-def add_note(*, actor: Actor, incident_id: int, text: str) -> IncidentEvent:
-    """Add a note to the timeline, also after the end."""
-    incident = _get(incident_id)
-    event = _tell(incident, IncidentEvent.Kind.NOTE, actor=actor, text=_written(text, "text"))
-    record(actor=actor, action="incident.noted", target=incident)
-    return event
+def _resolved_title(incident: Incident) -> str:
+    first = incident.alerts.select_related("service", "check_of").order_by("pk").first()
+    if first is None or first.rule == PLATFORM.name:
+        return f"Resolved: {incident.title}"
+    return f"{alerts.name_of(first)} {BY_HAND}"
 
 
-def _settle(state: CheckState, *, settled: bool) -> None:
-    state.settled = settled
-    CheckState.objects.filter(pk=state.pk).update(settled=settled)
+def _announce(incident: Incident, *, actor: Actor, status: str, title: str, body: str) -> None:
+    first = incident.alerts.order_by("pk").first()
+    rule = RULES.get(first.rule) if first is not None else None
+    kind = rule.kind if rule is not None else "reliability.incident"
+    announce(incident, actor=actor, kind=kind, status=status, title=title, body=body)
 
 
-def _resolve(
-    incident: Incident, *, actor: Actor, check: Check, state: CheckState, what: str, text: str
-) -> None:
-    ended = Incident.objects.filter(pk=incident.pk, state__in=_OPEN).update(
-        state=Incident.State.RESOLVED, resolved_at=timezone.now()
-    )
-    if not ended:
-        message = "The incident is resolved already."
-        raise InvalidTransitionError(message)
+def _move(incident: Incident, before: list[str], after: str, **fields: Any) -> None:  # noqa: ANN401  # columns
+    """Take one step, if the incident still stands where it may begin."""
+    moved = Incident.objects.filter(pk=incident.pk, state__in=before).update(state=after, **fields)
     incident.refresh_from_db()
-    _tell(incident, IncidentEvent.Kind.RESOLVED, actor=actor, text=text)
-    record(actor=actor, action="incident.resolved", target=incident, reason=text)
-    title = _title(check, what)
-    _alert(
-        incident, actor=actor, check=check, state=state, status="resolved", title=title, body=text
-    )
+    if not moved:
+        message = f"The incident is {incident.get_state_display().lower()} already."
+        raise InvalidTransitionError(message)
 
 
-def _alert(
-    incident: Incident,
-    *,
-    actor: Actor,
-    check: Check,
-    state: CheckState,
-    status: str,
-    title: str,
-    body: str,
-) -> None:
-    # The lock on the state puts the numbers in the order of the transitions.
-    CheckState.objects.filter(pk=state.pk).update(alert_seq=F("alert_seq") + 1)
-    state.refresh_from_db(fields=["alert_seq"])
-    emit(
-        actor=actor,
-        kind=KIND,
-        severity=incident.severity,
-        status=status,
-        dedup_key=incident.dedup_key,
-        transition_seq=state.alert_seq,
-        title=title,
-        body=f"{body}\n{check.shown_url}",
-        service=check.service.name,
-        labels={
-            "check": str(check.pk),
-            "environment": check.service.environment,
-            "failure": incident.failure,
-            "tier": check.service.tier,
-        },
-        links={"incident": _page(incident)},
-    )
+def _set(incident: Incident, **fields: Any) -> None:  # noqa: ANN401  # columns
+    Incident.objects.filter(pk=incident.pk).update(**fields)
+    incident.refresh_from_db()
 
 
-def _page(incident: Incident) -> str:
-    return f"{settings.BASE_URL.rstrip('/')}/admin/reliability/incident/{incident.pk}/change/"
-
-
-def _tell(
-    incident: Incident, kind: IncidentEvent.Kind, *, actor: Actor, text: str = ""
-) -> IncidentEvent:
-    news.incident_changed(incident)
-    return IncidentEvent.objects.create(
-        incident=incident, kind=kind, actor_kind=actor.kind, actor_name=actor.name[:200], text=text
-    )
+def _locked(incident_id: int) -> Incident:
+    return _found(Incident.objects.select_for_update(of=("self",)), incident_id)
 
 
 def _get(incident_id: int) -> Incident:
-    found = Incident.objects.select_related("check_of__service").defer("check_of__headers")
-    incident = found.filter(pk=incident_id).first()
+    return _found(Incident.objects.all(), incident_id)
+
+
+def _found(rows: Any, incident_id: int) -> Incident:  # noqa: ANN401  # a queryset
+    found = rows.select_related("service", "owner", "check_of__service")
+    incident: Incident | None = found.defer("check_of__headers").filter(pk=incident_id).first()
     if incident is None:
         message = "There is no such incident."
         raise NotFoundError(message)
@@ -259,12 +350,3 @@ def _written(text: str, field: str) -> str:
         message = f"Write 1 to {MAX_NOTE} printable characters."
         raise InvalidInputError(message, errors={field: [message]})
     return text
-
-
-def _title(check: Check, what: str) -> str:
-    name = f"{check.service.name} ({check.name})" if check.name else check.service.name
-    return f"{name} {what}"
-
-
-def _dedup_key(check: Check) -> str:
-    return f"{KIND}:{check.pk}"

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from reliability.engine.strikes import Standing
-from reliability.services import answers, incidents, states
+from reliability.services import answers, check_alerts, states
 
 if TYPE_CHECKING:
     from core.actors import Actor
@@ -30,9 +30,7 @@ def turn(*, actor: Actor, check: Check, state: CheckState, change: Shift, result
         logger.warning("Check %s stands elsewhere; its state is read anew.", check.pk)
         return False
     if change.after is Standing.DOWN:
-        incidents.open_for(actor=actor, check=check, state=state, result=result, since=change.at)
+        check_alerts.went_down(actor=actor, check=check, result=result, since=change.at)
     elif change.after in _UP:
-        text = f"Up since {change.at:%Y-%m-%d %H:%M:%S} UTC."
-        what = incidents.UP_AGAIN
-        incidents.end(actor=actor, check=check, state=state, what=what, text=text)
+        check_alerts.came_up(actor=actor, check=check, since=change.at)
     return True
