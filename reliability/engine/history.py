@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 COVERED: Final = 0.9
 """With less of the time known than this, nobody can say how available something was."""
@@ -28,10 +28,16 @@ class Stood(enum.IntEnum):
     DEGRADED = 1
     UNKNOWN = 2
     UP = 3
-    PAUSED = 4
+    MAINTENANCE = 4
+    """Announced work: whatever happens meanwhile is no outage."""
+    PAUSED = 5
     """Switched off: nobody wanted to know."""
-    ABSENT = 5
+    ABSENT = 6
     """Before there was a check."""
+
+
+_HOPE: Final = (Stood.DOWN, Stood.UNKNOWN, Stood.DEGRADED, Stood.UP)
+"""From what says most for an outage to what says least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Shares:
     degraded: int = 0
     unknown: int = 0
     up: int = 0
+    maintenance: int = 0
     paused: int = 0
     absent: int = 0
 
@@ -84,6 +91,8 @@ class Shares:
             return Stood.DEGRADED
         if self.coverage is not None:
             return Stood.UP if self.is_covered else Stood.UNKNOWN
+        if self.maintenance:
+            return Stood.MAINTENANCE
         return Stood.PAUSED if self.paused else Stood.ABSENT
 
     def add(self, stood: Stood, amount: int) -> None:
@@ -145,6 +154,29 @@ def line(stretches: Iterable[Stretch], *, since: int, start: int, end: int) -> t
 
 def worst_of(lines: Sequence[Sequence[Stretch]]) -> tuple[Stretch, ...]:
     """Lay lines of one window over each other; at each moment the worst counts."""
+    return _laid(lines, min)
+
+
+def _best(held: Collection[Stood]) -> Stood:
+    watched = [_HOPE.index(stood) for stood in held if stood in _HOPE]
+    return _HOPE[max(watched)] if watched else min(held)
+
+
+def _announced(held: Collection[Stood]) -> Stood:
+    """Of a moment of a line and of the maintenance laid over it; what is no maintenance is absent.
+
+    A check that did not exist yet needed no maintenance either.
+    """
+    worst = min(held)
+    if Stood.MAINTENANCE in held:
+        return Stood.ABSENT if Stood.ABSENT in held else Stood.MAINTENANCE
+    return worst
+
+
+def _laid(
+    lines: Sequence[Sequence[Stretch]], choose: Callable[[Collection[Stood]], Stood]
+) -> tuple[Stretch, ...]:
+    """Lay lines of one window over each other; `choose` says what a moment counts as."""
     if len(lines) <= 1:
         return tuple(lines[0]) if lines else ()
     turns = sorted(
@@ -158,14 +190,56 @@ def worst_of(lines: Sequence[Sequence[Stretch]]) -> tuple[Stretch, ...]:
     cursor = turns[0][0]
     for at, change, stood in turns:
         if at > cursor:
-            worst = min(kind for kind, count in held.items() if count)
-            if merged and merged[-1].stood is worst:
-                merged[-1] = Stretch(worst, merged[-1].start, at)
+            chosen = choose([kind for kind, count in held.items() if count])
+            if merged and merged[-1].stood is chosen:
+                merged[-1] = Stretch(chosen, merged[-1].start, at)
             else:
-                merged.append(Stretch(worst, cursor, at))
+                merged.append(Stretch(chosen, cursor, at))
             cursor = at
         held[stood] += change
     return tuple(merged)
+
+
+def best_of(lines: Sequence[Sequence[Stretch]]) -> tuple[Stretch, ...]:
+    """Lay lines of one window over each other; down is only what was down in all of them.
+
+    A line that was not watched has no say; one that nobody knows may have been up.
+    """
+    return _laid(lines, _best)
+
+
+def with_maintenance(
+    whole: Sequence[Stretch], intervals: Sequence[tuple[int, int]]
+) -> tuple[Stretch, ...]:
+    """Return a line in which announced work is left out; `intervals` are merged and in order."""
+    if not intervals or not whole:
+        return tuple(whole)
+    start, end = whole[0].start, whole[-1].end
+    cursor, other = start, []
+    for begins, ends in intervals:
+        begin, stop = max(begins, cursor), min(ends, end)
+        if stop <= begin:
+            continue
+        if begin > cursor:
+            other.append(Stretch(Stood.ABSENT, cursor, begin))
+        other.append(Stretch(Stood.MAINTENANCE, begin, stop))
+        cursor = stop
+    if cursor < end:
+        other.append(Stretch(Stood.ABSENT, cursor, end))
+    return _laid([whole, other], _announced)
+
+
+def without_beginning(whole: Sequence[Stretch], *, was_known: bool) -> tuple[Stretch, ...]:
+    """Return a line in which the time before the first answer is no history.
+
+    It is what follows the moment a check was made, or all of a check that never had an answer.
+    """
+    cut = []
+    has_begun = was_known and bool(whole) and whole[0].stood is not Stood.ABSENT
+    for stretch in whole:
+        has_begun = has_begun or stretch.stood not in {Stood.ABSENT, Stood.UNKNOWN}
+        cut.append(stretch if has_begun else Stretch(Stood.ABSENT, stretch.start, stretch.end))
+    return tuple(cut)
 
 
 def clip(whole: Iterable[Stretch], start: int) -> tuple[Stretch, ...]:

@@ -39,7 +39,7 @@ class SLO(models.Model):
 
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="slos")
     name = models.CharField(max_length=120, default="Availability", validators=[validate_line])
-    # A key of `selectors.indicators.INDICATORS`.
+    # A key of `selectors.indicators.registry.INDICATORS`.
     indicator = models.CharField(max_length=40, default="availability")
     threshold_ms = models.PositiveIntegerField(
         "fast means within (ms)", null=True, blank=True, validators=[MinValueValidator(1)]

@@ -21,6 +21,7 @@ _SHADES: Final = {
     Stood.DEGRADED: Shade.WARN,
     Stood.DOWN: Shade.BAD,
     Stood.UNKNOWN: Shade.UNKNOWN,
+    Stood.MAINTENANCE: Shade.NONE,
     Stood.PAUSED: Shade.NONE,
     Stood.ABSENT: Shade.NONE,
 }
@@ -74,6 +75,8 @@ def summary(total: Shares) -> str:
         parts.append(f"{span(total.degraded)} degraded")
     if total.unknown >= _SECOND:
         parts.append(f"{span(total.unknown)} unknown")
+    if total.maintenance >= _SECOND:
+        parts.append(f"{span(total.maintenance)} of maintenance")
     return ", ".join(parts)
 
 
@@ -103,6 +106,8 @@ def _told(bucket: Bucket) -> str:
     worst = bucket.shares.worst
     if worst is Stood.ABSENT:
         return f"{times} UTC: not watched yet"
+    if worst is Stood.MAINTENANCE:
+        return f"{times} UTC: maintenance"
     if worst is Stood.PAUSED:
         return f"{times} UTC: switched off"
     return f"{times} UTC: {summary(bucket.shares)}"

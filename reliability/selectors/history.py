@@ -17,11 +17,14 @@ from reliability.engine.history import (
     history,
     line,
     micros,
+    with_maintenance,
+    without_beginning,
     worst_of,
 )
 from reliability.engine.strikes import Rules
 from reliability.models import Check
 from reliability.models.checks import PAUSED
+from reliability.selectors import maintenance
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -59,10 +62,10 @@ def of_services(
     buckets: int,
     now: datetime | None = None,
 ) -> dict[int, History]:
-    """Return the history of services: at each moment that of the worst check. One query."""
+    """Return the history of services: at each moment that of the worst check."""
     end = now or timezone.now()
     by_service: defaultdict[int, list[tuple[Stretch, ...]]] = defaultdict(list)
-    for (service_id, _), whole in _lines(Q(service__in=service_ids), end - window, end):
+    for (service_id, _), whole in lines(Q(service__in=service_ids), end - window, end):
         by_service[service_id].append(whole)
     start, stop = micros(end - window), micros(end)
     absent = [(Stretch(Stood.ABSENT, start, stop),)]
@@ -73,11 +76,11 @@ def of_services(
 
 
 def windows(*, service_id: int = 0, check_id: int = 0) -> dict[str, History]:
-    """Return the history of a service, or else of a check, over every window. One query."""
+    """Return the history of a service, or else of a check, over every window."""
     end = timezone.now()
     wanted = Q(service=service_id) if service_id else Q(pk=check_id)
     start, stop = micros(end - _LONGEST), micros(end)
-    whole = worst_of([whole for _, whole in _lines(wanted, end - _LONGEST, end)])
+    whole = worst_of([whole for _, whole in lines(wanted, end - _LONGEST, end)])
     whole = whole or (Stretch(Stood.ABSENT, start, stop),)
     found = {}
     for name, (window, buckets) in WINDOWS.items():
@@ -94,19 +97,23 @@ def of_checks(
     buckets: int,
     now: datetime | None = None,
 ) -> dict[int, History]:
-    """Return the history of checks, in one query."""
+    """Return the history of checks."""
     end = now or timezone.now()
     start, stop = micros(end - window), micros(end)
     return {
         check_id: history(whole, start=start, end=stop, buckets=buckets)
-        for (_, check_id), whole in _lines(Q(pk__in=check_ids), end - window, end)
+        for (_, check_id), whole in lines(Q(pk__in=check_ids), end - window, end)
     }
 
 
-def _lines(
-    wanted: Q, start: datetime, end: datetime
+def lines(
+    wanted: Q, start: datetime, end: datetime, *, from_first_answer: bool = False
 ) -> Iterable[tuple[tuple[int, int], tuple[Stretch, ...]]]:
-    """Return the line of each check within the window, with the keys of service and check."""
+    """Return the line of each check within the window, with the keys of service and check.
+
+    Maintenance is left out of it. With `from_first_answer`, so is the time before the first one:
+    nobody can have known then. Two queries, and a third where there is maintenance.
+    """
     within = Q(segments__started_at__lt=end) & (
         Q(segments__ended_at=None) | Q(segments__ended_at__gt=start)
     )
@@ -117,10 +124,13 @@ def _lines(
         .values_list(*_COLUMNS)
     )
     since: dict[tuple[int, int], int] = {}
+    answered: set[tuple[int, int]] = set()
     found: defaultdict[tuple[int, int], list[Stretch]] = defaultdict(list)
     for service_id, check_id, created_at, interval, timeout, last_at, valid_until, *segment in rows:
         key = (service_id, check_id)
         since.setdefault(key, micros(created_at))
+        if last_at is not None:
+            answered.add(key)
         standing, started_at, ended_at, reason = segment
         if started_at is None:
             continue
@@ -129,10 +139,22 @@ def _lines(
         known_until = valid_until or (last_at and last_at + Rules(interval, timeout).validity)
         until = ended_at or _until(started_at, known_until, stood, end)
         found[key].append(Stretch(stood, micros(started_at), micros(until)))
+    if not since:
+        return []
     begin, stop = micros(start), micros(end)
-    return (
-        (key, line(found[key], since=first, start=begin, end=stop)) for key, first in since.items()
-    )
+    left_out = {
+        service_id: [(micros(starts_at), micros(ends_at)) for starts_at, ends_at in spans]
+        for service_id, spans in maintenance.intervals(
+            {service_id for service_id, _ in since}, start=start, end=end
+        ).items()
+    }
+    whole = []
+    for key, first in since.items():
+        one = line(found[key], since=first, start=begin, end=stop)
+        if from_first_answer:
+            one = without_beginning(one, was_known=key in answered)
+        whole.append((key, with_maintenance(one, left_out.get(key[0], ()))))
+    return whole
 
 
 def _until(

@@ -58,6 +58,8 @@ def history_of(request: HttpRequest, found: Mapping[str, History]) -> dict[str, 
 
 def _context(found: History) -> str:
     total = found.total
+    if total.worst is Stood.MAINTENANCE:
+        return "maintenance"
     if total.worst in {Stood.ABSENT, Stood.PAUSED}:
         return "not watched"
     parts = [f"{bars.span(total.down)} down"] if total.down else []
