@@ -18,6 +18,7 @@ urlpatterns: Final[list[URLPattern | URLResolver]] = [
     # Before the console's own pages of these names.
     path("admin/", include("accounts.pages.sign_in_urls")),
     path("admin/", admin.site.urls),
+    path("status/", include("reliability.pages.status_urls")),
     path("api/docs/", include("opsplatform.explorer.views")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/", include("accounts.api.urls")),

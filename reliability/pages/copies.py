@@ -1,0 +1,156 @@
+"""Copies of pages that everybody may see: made now and then, and kept for when it cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+FRESH_SECONDS: Final = 15.0
+_RETRY_SECONDS: Final = 5.0
+_WRITE_SECONDS: Final = 60.0
+_MOST: Final = 64
+_NAME: Final = re.compile(r"[a-z0-9-]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A page as it was made; `is_late` once the database could not be asked for a newer one."""
+
+    body: bytes
+    made_at: float
+    is_late: bool = False
+
+    @property
+    def tag(self) -> str:
+        """Return the entity tag of the page as it is sent."""
+        late = b"late" if self.is_late else b""
+        return f'"{hashlib.sha256(self.body + late).hexdigest()[:32]}"'
+
+
+@dataclass(slots=True)
+class _Kept:
+    copy: Copy | None = None
+    written_at: float = 0.0
+    failed_at: float = float("-inf")
+    making: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Copies:
+    """Makes each page at most every few seconds, by one thread; the others get the last copy.
+
+    While the database is away the last copy is given, from memory or, after a start, from a file.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def of(self, name: str, make: Callable[[], bytes | None], *, lasting: bool) -> Copy | None:
+        """Return a page; None where `make` finds none.
+
+        One that is `lasting` is kept in a file, too. Raises what the database raised if there is
+        no copy.
+        """
+        kept = self._entry(name)
+        last = kept.copy
+        if last is not None and time.time() - last.made_at < FRESH_SECONDS:
+            return last
+        if last is not None and not kept.making.acquire(blocking=False):
+            return last
+        if last is None:
+            kept.making.acquire()
+        try:
+            return self._renewed(name, kept, make, lasting=lasting)
+        finally:
+            kept.making.release()
+
+    def forget(self) -> None:
+        """Forget what is in memory; the files stay."""
+        with self._lock:
+            self._kept.clear()
+
+    def _entry(self, name: str) -> _Kept:
+        with self._lock:
+            kept = self._kept.setdefault(name, _Kept())
+            self._kept.move_to_end(name)
+            while len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
+            return kept
+
+    def _renewed(
+        self, name: str, kept: _Kept, make: Callable[[], bytes | None], *, lasting: bool
+    ) -> Copy | None:
+        # Another thread may have made it while this one waited.
+        if kept.copy is not None and time.time() - kept.copy.made_at < FRESH_SECONDS:
+            return kept.copy
+        if kept.copy is not None and time.monotonic() - kept.failed_at < _RETRY_SECONDS:
+            return _late(kept.copy)
+        try:
+            body = make()
+        except (OperationalError, InterfaceError):
+            kept.failed_at = time.monotonic()
+            kept.copy = kept.copy or _read(name)
+            if kept.copy is None:
+                raise
+            logger.warning("The database is away; the last copy of %s is shown.", name)
+            return _late(kept.copy)
+        if body is None:
+            return None
+        kept.copy = Copy(body, time.time())
+        if lasting and time.monotonic() - kept.written_at >= _WRITE_SECONDS:
+            kept.written_at = time.monotonic()
+            _write(name, body)
+        return kept.copy
+
+
+def _late(copy: Copy) -> Copy:
+    return Copy(copy.body, copy.made_at, is_late=True)
+
+
+def _file(name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        message = "A copy is named by small letters, digits and hyphens."
+        raise ValueError(message)
+    return Path(settings.OPS_DATA_DIR) / "status" / name
+
+
+def _read(name: str) -> Copy | None:
+    file = _file(name)
+    try:
+        return Copy(file.read_bytes(), file.stat().st_mtime)
+    except OSError:
+        return None
+
+
+def _write(name: str, body: bytes) -> None:
+    """Replace the file as a whole; a full disk costs only the copy."""
+    file = _file(name)
+    try:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        handle, made = tempfile.mkstemp(dir=file.parent, prefix=".")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(body)
+            Path(made).replace(file)
+        except OSError:
+            Path(made).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        logger.warning("The copy of %s could not be kept: %s", name, error)
