@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+import errno
 import os
 import socket
 import ssl
@@ -10,14 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from core.addresses import NO_EXCEPTIONS, Allow, Policy, is_allowed
+from core.addresses import NO_EXCEPTIONS, Allow, Policy
+from core.certificates import Certificate, certificate_of
+from core.connecting import Guard, GuardedConnector
 from core.http_timing import Hop, Phases, Stopwatch, current_hop, tls_context, tracing
+from core.resolver import LookUpError, Resolver
 from core.targets import InvalidTargetError, RefusedTargetError, check_url
 
 __all__ = [
     "Allow",
+    "Certificate",
     "Failure",
     "FetchError",
     "InvalidTargetError",
@@ -29,6 +35,7 @@ __all__ = [
     "check_url",
     "fetch",
     "session",
+    "text_of",
 ]
 
 MAX_BODY_BYTES = 256 * 1024
@@ -58,22 +65,35 @@ class FetchError(Exception):
     """The exchange failed before a whole answer was read.
 
     `detail` holds fixed texts only. `excerpt` may quote what the server sent: it is for those who
-    may read answers.
+    may read answers. `is_definite` when asking once more would hardly change it: the name is not
+    there, or nobody listens. `is_untrusted` when only the certificate was in the way.
     """
 
-    def __init__(self, failure: Failure, detail: str, phases: Phases, *, excerpt: str = "") -> None:
+    def __init__(
+        self,
+        failure: Failure,
+        detail: str,
+        phases: Phases,
+        *,
+        excerpt: str = "",
+        is_definite: bool = False,
+        is_untrusted: bool = False,
+    ) -> None:
         super().__init__(f"{failure}: {detail}")
         self.failure = failure
         self.detail = detail
         self.phases = phases
         self.excerpt = excerpt
+        self.is_definite = is_definite
+        self.is_untrusted = is_untrusted
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRequest:
     """What to send and how long and how far to go for it.
 
-    `timeout_seconds` covers everything, redirects included.
+    `timeout_seconds` covers everything, redirects included. `family` is that of the addresses to
+    connect to, 0 for any.
     """
 
     url: str
@@ -84,11 +104,15 @@ class OutgoingRequest:
     max_redirects: int = 0
     max_body_bytes: int = MAX_BODY_BYTES
     verify_tls: bool = True
+    family: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingResponse:
-    """An answer; `truncated` says that the body went on beyond the limit."""
+    """An answer; `truncated` says that the body went on beyond the limit.
+
+    The certificate is that of the first server that was asked over TLS.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -96,6 +120,7 @@ class OutgoingResponse:
     truncated: bool
     url: str
     phases: Phases
+    certificate: Certificate | None = None
 
 
 class _RefusedAddress(OSError):  # noqa: N818  # never leaves this module
@@ -114,20 +139,22 @@ def session(
     A hook at the resolver would not see literal addresses, and a check before the lookup can be
     deceived by a second answer; the socket sees both. Limits of concurrency are the caller's.
     """
+    guard = Guard(policy, _HopResolver(), allow)
 
     def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, proto, _, address = info
         hop = current_hop.get(None)
         host = hop.host if hop is not None else ""
-        if not is_allowed(
-            str(address[0]), port=int(address[1]), policy=policy, allow=allow, host=host
-        ):
+        if not guard.allows(str(address[0]), port=int(address[1]), host=host):
             raise _RefusedAddress(str(policy))
+        if hop is not None and hop.family not in {0, family}:
+            # A literal address asks no resolver.
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
         return socket.socket(family=family, type=kind, proto=proto)
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            force_close=not keep_alive, limit=0, socket_factory=guarded_socket
+        connector=GuardedConnector(
+            guard, force_close=not keep_alive, limit=0, socket_factory=guarded_socket
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
@@ -140,6 +167,18 @@ def session(
         trace_configs=[tracing()],
         middlewares=(_retry_stale,),
     )
+
+
+class _HopResolver(Resolver):
+    """Looks up addresses of the family that the request asks for: aiohttp knows one for all."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the addresses of a name."""
+        hop = current_hop.get(None)
+        wanted = socket.AddressFamily(hop.family) if hop is not None and hop.family else family
+        return await super().resolve(host, port, wanted)
 
 
 async def _retry_stale(
@@ -178,14 +217,23 @@ async def fetch(client: aiohttp.ClientSession, request: OutgoingRequest) -> Outg
         raise FetchError(Failure.TIMEOUT, detail, watch.phases()) from error
     except aiohttp.ClientConnectorDNSError as error:
         detail = error.os_error.strerror or "The name was not found"
-        raise FetchError(Failure.DNS, detail, watch.phases()) from error
+        is_missing = isinstance(error.os_error, LookUpError) and error.os_error.is_missing
+        raise FetchError(Failure.DNS, detail, watch.phases(), is_definite=is_missing) from error
     except (aiohttp.ClientSSLError, ssl.SSLError) as error:
         cause = error.__cause__ or error
-        raise FetchError(Failure.TLS, _text(cause), watch.phases()) from error
+        is_untrusted = isinstance(cause, ssl.SSLCertVerificationError)
+        raise FetchError(
+            Failure.TLS, text_of(cause), watch.phases(), is_untrusted=is_untrusted
+        ) from error
     except aiohttp.ClientConnectorError as error:
         if isinstance(error.os_error, _RefusedAddress):
             raise RefusedTargetError(Policy(str(error.os_error))) from error
-        raise FetchError(Failure.CONNECT, _text(error.os_error), watch.phases()) from error
+        raise FetchError(
+            Failure.CONNECT,
+            text_of(error.os_error),
+            watch.phases(),
+            is_definite=error.os_error.errno == errno.ECONNREFUSED,
+        ) from error
     except aiohttp.InvalidURL as error:
         message = "This is not a URL that can be asked."
         raise InvalidTargetError(message) from error
@@ -198,8 +246,10 @@ async def _follow(
 ) -> OutgoingResponse:
     url = check_url(request.url)
     method, body, headers = request.method, request.body, dict(request.headers)
+    certificate = None
     for _ in range(request.max_redirects + 1):
-        current_hop.set(Hop(host=url.raw_host or "", watch=watch))
+        hop = Hop(host=url.raw_host or "", watch=watch, family=request.family)
+        current_hop.set(hop)
         async with client.request(
             method,
             url,
@@ -208,6 +258,7 @@ async def _follow(
             allow_redirects=False,
             ssl=tls_context(verify=request.verify_tls) if url.scheme == "https" else True,
         ) as response:
+            certificate = certificate or certificate_of(hop.tls)
             location = response.headers.get("Location")
             if not (request.max_redirects and response.status in _REDIRECTS and location):
                 content, truncated = await _read(response, request.max_body_bytes)
@@ -218,6 +269,7 @@ async def _follow(
                     truncated=truncated,
                     url=str(url),
                     phases=watch.phases(),
+                    certificate=certificate,
                 )
             # The body of a redirect may never end; leaving the block then closes its connection.
         url, previous = _next_url(url, location), url
@@ -277,11 +329,11 @@ def _broken(error: Exception, phases: Phases) -> FetchError:
     cause = error.__cause__ if isinstance(error, _Broken) else error
     detail = "The connection was closed before an answer came"
     if isinstance(cause, OSError):
-        detail = _text(cause, otherwise=detail)
+        detail = text_of(cause, otherwise=detail)
     return FetchError(Failure.PROTOCOL, f"{detail}.", phases)
 
 
-def _text(error: BaseException, *, otherwise: str = "The connection failed") -> str:
+def text_of(error: BaseException, *, otherwise: str = "The connection failed") -> str:
     """Say in the words of the system or of the TLS library what went wrong.
 
     Other texts may name addresses that a host has inside the network.

@@ -49,8 +49,10 @@ class Hop:
 
     host: str
     watch: Stopwatch
-    in_tls: bool = False
+    family: int = 0
     reused: bool = False
+    # The handshake of this hop, kept: the connection is gone when a short answer is read.
+    tls: ssl.SSLObject | None = None
 
 
 # aiohttp resolves and connects in tasks of its own; they inherit the context of the request.
@@ -62,10 +64,11 @@ class _TimedContext(ssl.SSLContext):
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:  # noqa: ANN401  # as the base has it
         hop = current_hop.get(None)
-        if hop is not None:
-            hop.watch.lap("connect")
-            hop.in_tls = True
-        return super().wrap_bio(*args, **kwargs)
+        if hop is None:
+            return super().wrap_bio(*args, **kwargs)
+        hop.watch.lap("connect")
+        hop.tls = super().wrap_bio(*args, **kwargs)
+        return hop.tls
 
 
 @functools.cache
@@ -89,7 +92,7 @@ def tracing() -> aiohttp.TraceConfig:
 
     async def connected(*_: object) -> None:
         hop = current_hop.get()
-        hop.watch.lap("tls" if hop.in_tls else "connect")
+        hop.watch.lap("connect" if hop.tls is None else "tls")
 
     async def answered(*_: object) -> None:
         current_hop.get().watch.lap("first_byte")

@@ -7,7 +7,7 @@ from core import leases
 from core.leases import LeaseLostError
 from reliability.engine.strikes import Shift, Standing
 from reliability.models import CheckState, Incident, Sample, StateSegment
-from reliability.services import answers, catalogue, results, states
+from reliability.services import answers, catalogue, results, standings, states
 from reliability.services.probes import LEASE
 from tests.reliability.conftest import result_of
 
@@ -182,7 +182,7 @@ def test_a_failure_between_writes_leaves_nothing_behind(make_check, observe, hel
     def broken(**kwargs):
         raise RuntimeError
 
-    monkeypatch.setattr(results.incidents, "emit", broken)
+    monkeypatch.setattr(standings.check_alerts, "went_down", broken)
 
     with pytest.raises(RuntimeError):
         results.store(batch=observe(check, False, False), held=held)
@@ -193,7 +193,8 @@ def test_a_failure_between_writes_leaves_nothing_behind(make_check, observe, hel
 
 def test_text_that_no_database_stores_is_replaced_by_the_engine():
     from core.http import OutgoingResponse, Phases
-    from reliability.engine.probe import _judge
+    from reliability.engine.probes.base import result_of
+    from reliability.engine.probes.http import _judge
     from tests.reliability.test_r2_probe import AT, target
 
     answer = OutgoingResponse(
@@ -204,8 +205,9 @@ def test_text_that_no_database_stores_is_replaced_by_the_engine():
         url="http://x.example/",
         phases=Phases(),
     )
+    asked = target("http://x.example/")
 
-    result = _judge(target("http://x.example/"), AT, answer)
+    result = result_of(asked, AT, _judge(asked, answer))
 
     assert (result.detail, result.excerpt) == ("HTTP 500 Internal Server Error", "a\ufffdb\ufffd")
 

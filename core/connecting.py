@@ -1,0 +1,142 @@
+"""Connect to what is not asked over HTTP, under the same rules."""
+
+import asyncio
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import aiohappyeyeballs
+import aiohttp
+
+from core.addresses import NO_EXCEPTIONS, Allow, Policy, is_allowed
+from core.certificates import Certificate, certificate_of
+from core.http_timing import Stopwatch, tls_context
+from core.resolver import LookUpError, Resolver
+from core.targets import RefusedTargetError
+
+if TYPE_CHECKING:
+    import ssl
+
+NEXT_ADDRESS_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Which addresses may be reached, and how names become addresses."""
+
+    policy: Policy
+    resolver: Resolver
+    allow: Allow = NO_EXCEPTIONS
+
+    def allows(self, address: str, *, port: int, host: str) -> bool:
+        """Judge one address."""
+        return is_allowed(address, port=port, policy=self.policy, allow=self.allow, host=host)
+
+    async def addresses(self, host: str, port: int, *, family: int) -> list[tuple[int, str]]:
+        """Return the addresses of a host that may be reached.
+
+        Raises LookUpError, and RefusedTargetError if the host has none that may.
+        """
+        literal = _literal(host)
+        if literal is not None and family not in {literal, socket.AF_UNSPEC}:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        found = (
+            await self.resolver.addresses(host, family=family)
+            if literal is None
+            else ((literal, host),)
+        )
+        allowed = [one for one in found if self.allows(one[1], port=port, host=host)]
+        if not allowed:
+            raise RefusedTargetError(self.policy)
+        return allowed
+
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """A connector that carries its guard, so that other kinds of questions keep the same rules."""
+
+    def __init__(self, guard: Guard, **options: object) -> None:
+        super().__init__(resolver=guard.resolver, use_dns_cache=False, **options)  # type: ignore[arg-type]  # as the base has them
+        self.guard = guard
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        """Close the connections, and the resolver with its questions."""
+        await super().close(abort_ssl=abort_ssl)
+        await self.guard.resolver.close()
+
+
+def guard_of(client: aiohttp.ClientSession) -> Guard:
+    """Return the rules of a session made by `core.http.session`."""
+    connector = client.connector
+    if not isinstance(connector, GuardedConnector):
+        message = "The session has no guard; make it by core.http.session."
+        raise TypeError(message)
+    return connector.guard
+
+
+async def connect(
+    guard: Guard, host: str, port: int, *, family: int, watch: Stopwatch
+) -> socket.socket:
+    """Open a TCP connection to the first address that answers.
+
+    Raises LookUpError, RefusedTargetError or another OSError.
+    """
+    found = await guard.addresses(host, port, family=family)
+    watch.lap("dns")
+    infos = [
+        (
+            its_family,
+            socket.SOCK_STREAM,
+            socket.IPPROTO_TCP,
+            "",
+            (address, port) if its_family == socket.AF_INET else (address, port, 0, 0),
+        )
+        for its_family, address in found
+    ]
+    try:
+        return await aiohappyeyeballs.start_connection(
+            infos, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS
+        )
+    finally:
+        watch.lap("connect")
+
+
+async def shake_hands(
+    connected: socket.socket, host: str, *, verify: bool, watch: Stopwatch
+) -> Certificate | None:
+    """Begin TLS on a connection, return what the server shows, and hang up.
+
+    Raises ssl.SSLError or another OSError.
+    """
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(
+        asyncio.Protocol,
+        sock=connected,
+        ssl=tls_context(verify=verify),
+        server_hostname=host.rstrip("."),
+    )
+    try:
+        shown: ssl.SSLObject = transport.get_extra_info("ssl_object")
+        return certificate_of(shown)
+    finally:
+        watch.lap("tls")
+        transport.abort()
+
+
+def _literal(host: str) -> int | None:
+    try:
+        return socket.AF_INET if ip_address(host).version == 4 else socket.AF_INET6  # noqa: PLR2004  # as people say it
+    except ValueError:
+        return None
+
+
+__all__ = [
+    "Guard",
+    "GuardedConnector",
+    "LookUpError",
+    "connect",
+    "guard_of",
+    "shake_hands",
+]
