@@ -13,7 +13,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
 from reliability.models.checks import PAUSED
-from reliability.services import incidents, news, states
+from reliability.services import check_alerts, news, rhythms, states
 from reliability.services.validation import validate
 
 if TYPE_CHECKING:
@@ -68,13 +68,15 @@ class CheckFields(TypedDict, total=False):
     down_at_once: bool
     tags: list[str]
     enabled: bool
+    heartbeat: Mapping[str, Any]
 
 
 # These two classes are the one list of what can be set; forms and the API read it here.
 SERVICE_FIELDS: Final = tuple(ServiceFields.__annotations__)
 CHECK_FIELDS: Final = tuple(CheckFields.__annotations__)
-# Headers can be set and are never shown.
-OPEN_CHECK_FIELDS: Final = tuple(name for name in CHECK_FIELDS if name != "headers")
+# Headers can be set and are never shown; the rhythm of a heartbeat has a row of its own.
+_APART: Final = frozenset({"headers", "heartbeat"})
+OPEN_CHECK_FIELDS: Final = tuple(name for name in CHECK_FIELDS if name not in _APART)
 
 
 @audited
@@ -127,16 +129,21 @@ def delete_service(*, actor: Actor, service_id: int) -> None:
 def create_check(*, actor: Actor, service_id: int, **fields: Unpack[CheckFields]) -> Check:
     """Add a check; the prober takes it up within seconds and asks at once."""
     check = Check(service=_locked_service(service_id))
+    rhythm = fields.pop("heartbeat", {})
     _fill(check, fields)
     check.headers = check.headers or None
     validate(check)
+    _refuse_rhythm(check, rhythm)
     check.save(force_insert=True)
     now = timezone.now()
     CheckState.objects.create(check_of=check, since=now)
     reason = "created" if check.enabled else PAUSED
     StateSegment.objects.create(check_of=check, standing="unknown", started_at=now, reason=reason)
     news.service_changed(service_id=service_id, check_id=check.pk, state="unknown")
-    record(actor=actor, action="check.created", target=check, after=_shown(_told_check(check)))
+    after = _shown(_told_check(check))
+    if check.kind == Check.Kind.HEARTBEAT:
+        after["heartbeat"] = rhythms.told(rhythms.begin(check=check, fields=rhythm))
+    record(actor=actor, action="check.created", target=check, after=after)
     return check
 
 
@@ -148,11 +155,18 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
     """
     state, check = _locked_check(check_id)
     before, was_enabled = _told_check(check), check.enabled
+    rhythm = fields.pop("heartbeat", {})
     _fill(check, fields)
+    _refuse_rhythm(check, rhythm)
+    _refuse_turning(before["kind"], check.kind)
     old, new = changes(before, _told_check(check))
     if "headers" in fields:
         check.headers = fields["headers"] or None
         new["headers"] = "replaced" if check.headers else "removed"
+    if rhythm:
+        old["heartbeat"], new["heartbeat"] = rhythms.change(check=check, fields=rhythm)
+        if not new["heartbeat"]:
+            del old["heartbeat"], new["heartbeat"]
     if not new:
         return check
     # Old headers are not touched: they need not even unseal.
@@ -160,9 +174,9 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
     check.config_version += 1
     check.save(force_update=True)
     if was_enabled and not check.enabled:
-        what, text = incidents.SWITCHED_OFF, "The check was switched off."
-        incidents.end(actor=actor, check=check, state=state, what=what, text=text)
+        check_alerts.switched_off(actor=actor, check=check)
         states.reset(state=state, reason=PAUSED)
+        rhythms.rest(check=check)
     news.service_changed(service_id=check.service_id, check_id=check.pk)
     record(actor=actor, action="check.updated", target=check, before=_shown(old), after=_shown(new))
     return check
@@ -171,9 +185,8 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
 @audited
 def delete_check(*, actor: Actor, check_id: int) -> None:
     """Remove a check with its history and end its incident, which stays for the record."""
-    state, check = _locked_check(check_id)
-    what, text = incidents.DELETED, "The check was deleted."
-    incidents.end(actor=actor, check=check, state=state, what=what, text=text)
+    _, check = _locked_check(check_id)
+    check_alerts.deleted(actor=actor, check=check)
     news.service_changed(service_id=check.service_id, check_id=check.pk)
     record(actor=actor, action="check.deleted", target=check, before=_shown(_told_check(check)))
     check.delete()
@@ -204,6 +217,18 @@ def _locked_check(check_id: int) -> tuple[CheckState, Check]:
         message = "There is no such check."
         raise NotFoundError(message)
     return state, check
+
+
+def _refuse_rhythm(check: Check, rhythm: Mapping[str, Any]) -> None:
+    if rhythm and check.kind != Check.Kind.HEARTBEAT:
+        message = "Only a check of the kind heartbeat has a rhythm."
+        raise InvalidInputError(message, errors={"heartbeat": [message]})
+
+
+def _refuse_turning(before: str, after: str) -> None:
+    if before != after and Check.Kind.HEARTBEAT in {before, after}:
+        message = "A heartbeat stays one, and nothing else becomes one; add a new check."
+        raise InvalidInputError(message, errors={"kind": [message]})
 
 
 def _save_service(service: Service) -> None:

@@ -1,0 +1,200 @@
+"""Take what jobs report: most reports by two statements, the others the long way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from core.masking import mask
+from notifications.engine.base import storable
+from reliability.engine.heartbeats import Job, Kind, Report, Status, lasted_ms, take
+from reliability.engine.strikes import State
+from reliability.models import Heartbeat
+from reliability.models.heartbeats import MAX_BODY
+from reliability.services.job_states import Said, judge_duration, take_report, words
+from reliability.services.rhythms import HEARTBEAT_FIELDS, rhythm_of, valid_until
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+MAX_RUN_ID: Final = 100
+
+
+def ping(
+    *,
+    token: UUID,
+    kind: Kind,
+    exit_code: int | None = None,
+    run_id: str = "",
+    address: str | None = None,
+    body: str = "",
+) -> bool:
+    """Take one report; False if nobody has this address.
+
+    Most reports change nothing but times: these cost two statements. All others go the long way
+    with locks. An exit code other than 0 makes a success a failure.
+    """
+    if exit_code:
+        kind = Kind.FAIL
+    said = Said(kind, timezone.now(), exit_code, run_id[:MAX_RUN_ID], address, _kept(body))
+    found = _find("h.token = %s", token if connection.vendor == "postgresql" else token.hex)
+    if found is None:
+        return False
+    if not (_is_plain(found, said) and _take_plain(found, said)):
+        take_report(check_id=found["check_id"], said=said)
+    return True
+
+
+def report(*, job: str, said: Said) -> bool:
+    """Take what a job of the platform itself reports; False if it has no heartbeat."""
+    found = _find("h.job = %s", job)
+    if found is None:
+        return False
+    if not (_is_plain(found, said) and _take_plain(found, said)):
+        take_report(check_id=found["check_id"], said=said)
+    return True
+
+
+def _kept(body: str) -> str:
+    """Return what of a body is stored: storable text without secrets."""
+    return storable(mask(body), limit=MAX_BODY) if body else ""
+
+
+# Names of our own tables and columns; values are parameters.
+_FIND: Final = (
+    "SELECT h.check_id, h.status, h.schedule, h.period_seconds, h.cron, h.time_zone, "
+    "h.grace_seconds, h.max_runtime_seconds, h.last_success_at, h.started_at, h.run_id, h.due_at, "
+    "c.enabled, s.state, s.last_at, s.valid_until "
+    "FROM reliability_heartbeat h JOIN reliability_check c ON c.id = h.check_id "
+    "JOIN reliability_checkstate s ON s.check_id = h.check_id WHERE "
+)
+# The state says whether anything has changed since it was read: whoever changes a heartbeat writes
+# its state too.
+_STATE: Final = (
+    "UPDATE reliability_checkstate SET last_at = %s, last_failure = '', last_detail = %s, "
+    "valid_until = %s WHERE check_id = %s AND state = %s "
+    "AND last_at {same} %s AND valid_until {same} %s RETURNING check_id"
+)
+_BEAT: Final = (
+    "UPDATE reliability_heartbeat SET last_ping_at = %s, last_success_at = %s, "
+    "last_duration_ms = coalesce(%s, last_duration_ms), started_at = %s, run_id = %s, due_at = %s "
+    "WHERE check_id {which} RETURNING check_id"
+)
+_PING: Final = (
+    "INSERT INTO reliability_heartbeatping "
+    "(heartbeat_id, at, kind, exit_code, run_id, duration_ms, address, body) "
+)
+_ROW: Final = "%s, %s, %s, %s, %s, %s, %s"
+_SAME: Final = {"postgresql": "IS NOT DISTINCT FROM", "sqlite": "IS"}
+_AT_ONCE: Final = (  # names of our own tables and columns
+    f"WITH said AS ({_STATE.format(same=_SAME['postgresql'])}), "  # noqa: S608
+    f"beat AS ({_BEAT.format(which='IN (SELECT check_id FROM said)')}) "
+    f"{_PING} SELECT check_id, %s::timestamptz, %s, %s::smallint, %s, %s::bigint, %s::inet, %s "
+    "FROM beat RETURNING id"
+)
+_TIMES: Final = ("last_success_at", "started_at", "due_at", "last_at", "valid_until")
+
+
+def _find(condition: str, value: str | UUID) -> dict[str, Any] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND + condition, [value])
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        names = [column[0] for column in cursor.description or ()]
+    found = dict(zip(names, row, strict=True))
+    if connection.vendor == "sqlite":
+        for name in _TIMES:
+            found[name] = _read_time(found[name])
+    return found
+
+
+def _read_time(value: str | datetime | None) -> datetime | None:
+    """Return a moment as SQLite stores it."""
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value).replace(tzinfo=timezone.get_default_timezone())
+
+
+def _job_of(found: dict[str, Any]) -> Job:
+    return Job(
+        Status(found["status"]),
+        found["last_success_at"],
+        found["started_at"],
+        found["run_id"],
+        found["due_at"],
+    )
+
+
+def _is_plain(found: dict[str, Any], said: Said) -> bool:
+    """Tell whether a report only moves times: the job is up, and the run is the newest."""
+    return (
+        bool(found["enabled"])
+        and found["status"] == Status.UP
+        and found["state"] == State.UP
+        and said.kind in {Kind.SUCCESS, Kind.START}
+        and (said.kind is Kind.START or not said.run_id or said.run_id == found["run_id"])
+    )
+
+
+def _take_plain(found: dict[str, Any], said: Said) -> bool:
+    """Write a report that only moves times; False if something has changed meanwhile."""
+    row = Heartbeat(**{name: found[name] for name in HEARTBEAT_FIELDS})
+    before = _job_of(found)
+    after = take(before, rhythm_of(row), Report(said.kind, said.at, said.run_id))
+    spent = lasted_ms(before.started_at, said.at) if said.kind is Kind.SUCCESS else None
+    adapt = connection.ops.adapt_datetimefield_value
+    state = [
+        adapt(said.at),
+        words(said, spent),
+        adapt(valid_until(after.due_at)),
+        found["check_id"],
+        found["state"],
+        adapt(found["last_at"]) if found["last_at"] else None,
+        adapt(found["valid_until"]) if found["valid_until"] else None,
+    ]
+    beat = [
+        adapt(said.at),
+        adapt(after.last_success_at) if after.last_success_at else None,
+        spent,
+        adapt(after.started_at) if after.started_at else None,
+        after.run_id,
+        adapt(after.due_at) if after.due_at else None,
+    ]
+    ping_row = [
+        adapt(said.at),
+        said.kind.value,
+        said.exit_code,
+        said.run_id,
+        spent,
+        said.address,
+        said.body,
+    ]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(_AT_ONCE, [*state, *beat, *ping_row])
+            is_taken = cursor.fetchone() is not None
+    else:
+        is_taken = _in_turn(
+            _STATE.format(same=_SAME["sqlite"]), state, beat, ping_row, found["check_id"]
+        )
+    if is_taken and spent is not None:
+        judge_duration(found["check_id"], spent, said.at)
+    return is_taken
+
+
+@transaction.atomic
+def _in_turn(
+    state_sql: str, state: list[Any], beat: list[Any], ping_row: list[Any], check_id: int
+) -> bool:
+    """Write the same one statement after the other: SQLite changes no rows within a WITH."""
+    with connection.cursor() as cursor:
+        cursor.execute(state_sql, state)
+        if cursor.fetchone() is None:
+            return False
+        cursor.execute(_BEAT.format(which="= %s"), [*beat, check_id])
+        cursor.execute(f"{_PING} VALUES (%s, {_ROW})", [check_id, *ping_row])
+    return True
