@@ -66,13 +66,17 @@ class SampleChunk(models.Model):
                 name="chunk_is_an_hour_or_a_day", condition=Q(seconds__in=[3600, 86_400])
             ),
         ]
+        indexes = [
+            # Hours are packed into days; among years of days only a few rows are hours.
+            models.Index(name="chunk_of_hours", fields=["starts_at"], condition=Q(seconds=3600))
+        ]
 
     def __str__(self) -> str:
         return f"{self.n} results from {self.starts_at:%Y-%m-%d %H:%M}"
 
 
 class Rollup(models.Model):
-    """Sums of results: of one check over a day, or of all checks over five minutes.
+    """Sums of results: of one check over a day; of all checks over five minutes, an hour, a day.
 
     `histogram` is that of `core.histogram` over the latencies of good results, in milliseconds;
     the sums of the phases are of good results too. Daily rows are kept for ever.
@@ -95,6 +99,8 @@ class Rollup(models.Model):
     tls_ms = models.FloatField(default=0)
     first_byte_ms = models.FloatField(default=0)
     histogram = models.BinaryField()
+    # Of all checks: the newest row that was added up, so that the next run goes on from there.
+    through_id = models.BigIntegerField(null=True)
 
     class Meta:
         default_permissions = ()
@@ -106,7 +112,9 @@ class Rollup(models.Model):
                 condition=Q(check_of__isnull=False),
             ),
             models.UniqueConstraint(
-                name="rollup_of_all_once", fields=["starts_at"], condition=Q(check_of=None)
+                name="rollup_of_all_once",
+                fields=["seconds", "starts_at"],
+                condition=Q(check_of=None),
             ),
         ]
 
