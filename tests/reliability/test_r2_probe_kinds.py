@@ -10,8 +10,8 @@ from reliability.engine.probe import Failure, Target, probe
 from reliability.engine.probes import icmp
 from reliability.engine.probes.tls import ends_soon
 from reliability.engine.strikes import Rules
-from tests.support.certificates import Authority
-from tests.support.servers import serving, serving_raw, unused_port
+from tests.support.certificates import Authority, shaking_hands
+from tests.support.servers import self_signed, serving_raw, unused_port
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -96,14 +96,8 @@ def authority(tmp_path, monkeypatch):
 
 
 def shake(context, **options):
-    async def answer(_request):
-        raise AssertionError
-
-    async def scenario():
-        async with serving(answer, tls=context) as base:
-            return await asked(target("tls", port=int(base.rpartition(":")[2]), **options))
-
-    return asyncio.run(scenario())
+    with shaking_hands(context) as port:
+        return ask(target("tls", port=port, **options))
 
 
 def test_a_good_certificate_is_up_and_told(authority):
@@ -139,8 +133,6 @@ def test_a_bad_certificate_fails_and_is_read_all_the_same(authority, options, wo
 
 
 def test_nobody_vouches_for_a_certificate_of_its_own(tmp_path):
-    from tests.support.servers import self_signed
-
     result = shake(self_signed(tmp_path))
 
     assert result.failure is Failure.TLS
@@ -168,18 +160,7 @@ def test_the_words_about_the_end_of_a_certificate(left, words):
 
 
 def test_a_server_that_speaks_no_tls_is_a_failure_of_tls():
-    async def scenario():
-        async def chat(reader, writer):
-            writer.write(b"220 mail.example ESMTP\r\n")
-            await asyncio.Event().wait()
-
-        server = await asyncio.start_server(chat, "127.0.0.1", 0)
-        try:
-            return await asked(target("tls", port=server.sockets[0].getsockname()[1]))
-        finally:
-            server.close()
-
-    assert asyncio.run(scenario()).failure is Failure.TLS
+    assert shake(None).failure is Failure.TLS
 
 
 # ICMP

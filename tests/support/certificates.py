@@ -1,10 +1,14 @@
 """A certificate authority for tests, trusted by the clients of the process while a test runs."""
 
+import contextlib
 import datetime as dt
 import functools
 import ipaddress
 import itertools
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -74,3 +78,35 @@ class Authority:
             .not_valid_before(begin)
             .not_valid_after(begin + length)
         )
+
+
+@contextlib.contextmanager
+def shaking_hands(context: ssl.SSLContext | None) -> Iterator[int]:
+    """Accept connections one by one, shake hands over TLS and hang up; give the port.
+
+    Without a context the server greets in another protocol.
+    """
+
+    def serve() -> None:
+        while True:
+            try:
+                accepted, _ = listener.accept()
+            except OSError:
+                return
+            # What the client thinks of the handshake is the client's matter.
+            with accepted, contextlib.suppress(OSError):
+                if context is None:
+                    accepted.sendall(b"220 mail.example ESMTP\r\n")
+                    accepted.recv(4096)
+                else:
+                    with context.wrap_socket(accepted, server_side=True) as wrapped:
+                        wrapped.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
