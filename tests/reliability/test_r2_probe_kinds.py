@@ -11,7 +11,7 @@ from reliability.engine.probes import icmp
 from reliability.engine.probes.tls import ends_soon
 from reliability.engine.strikes import Rules
 from tests.support.certificates import Authority, shaking_hands
-from tests.support.servers import self_signed, serving_raw, unused_port
+from tests.support.servers import self_signed, unused_port
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,18 +34,10 @@ def ask(target, loop_factory=None):
 # TCP
 
 
-async def silent(_reader, _writer):
-    await asyncio.Event().wait()
-
-
 @pytest.mark.parametrize("loop_factory", [None, uvloop.new_event_loop])
 def test_a_port_at_which_somebody_listens_is_up(loop_factory):
-    async def scenario():
-        async with serving_raw(silent) as base:
-            return await asked(target("tcp", port=int(base.rpartition(":")[2])))
-
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        result = runner.run(scenario())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        result = ask(target("tcp", port=listener.getsockname()[1]), loop_factory)
 
     assert (result.ok, result.failure, result.detail) == (True, None, "")
     assert result.latency_ms >= result.phases.connect_ms > 0
