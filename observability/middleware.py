@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from django.conf import settings
 
 from core import tracing
+from core.masking import HIDDEN
 from observability.engine.client_address import client_address
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _LONGEST_PATH: Final = 512
 _LONGEST_USER_AGENT: Final = 256
 # Machines ask these every few seconds; their lines would bury all others.
 _QUIET_PATHS: Final = frozenset({"/healthz", "/readyz"})
+# Whoever knows the address of a heartbeat can report in the name of its job.
+_HIDDEN_BELOW: Final = "/hb/"
 
 
 class RequestLogMiddleware:
@@ -84,7 +87,7 @@ def _within(
 
 
 def _log(request: HttpRequest, response: HttpResponseBase, began: float, size: int | None) -> None:
-    path = request.path[:_LONGEST_PATH]
+    path = _shown(request.path)
     logger.log(
         logging.DEBUG if path in _QUIET_PATHS else logging.INFO,
         "%s %s %d",
@@ -100,6 +103,12 @@ def _log(request: HttpRequest, response: HttpResponseBase, began: float, size: i
             "address": tracing.current().address,
         },
     )
+
+
+def _shown(path: str) -> str:
+    if path.startswith(_HIDDEN_BELOW):
+        return f"{_HIDDEN_BELOW}{HIDDEN}"
+    return path[:_LONGEST_PATH]
 
 
 def _size(response: HttpResponseBase) -> int | None:

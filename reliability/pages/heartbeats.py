@@ -1,0 +1,85 @@
+"""Where jobs report: an address per heartbeat, without session, cookie or token beside it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from core import tracing
+from core.rest.permissions import PUBLIC
+from reliability.engine.heartbeats import Kind
+from reliability.models.heartbeats import MAX_BODY
+from reliability.services import heartbeats
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+METHODS: Final = ("GET", "HEAD", "POST")
+_KINDS: Final = {
+    "": Kind.SUCCESS,
+    "start": Kind.START,
+    "fail": Kind.FAIL,
+    "log": Kind.LOG,
+}
+_EXIT_CODE: Final = re.compile(r"[0-9]{1,3}")
+_MOST_EXIT_CODE: Final = 255
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_PLAIN: Final = "text/plain; charset=utf-8"
+_UNKNOWN: Final = (
+    "No job reports here. Compare the address with that on the page of the heartbeat; it may have "
+    "been renewed.\n"
+)
+_NONSENSE: Final = (
+    "Add nothing to the address for a success, or /start, /fail, /log or the exit code, 0 to 255.\n"
+)
+
+
+@csrf_exempt
+def report(request: HttpRequest, token: str, what: str = "") -> HttpResponse:
+    """Take one report of a job; an unknown address is always answered alike.
+
+    `?rid=` names the run. Of a body the first 10 KB are kept.
+    """
+    if request.method not in METHODS:
+        return _answer("Use GET, HEAD or POST.\n", status=405, headers={"Allow": "GET, HEAD, POST"})
+    what = what.rstrip("/")
+    kind, exit_code = _KINDS.get(what), None
+    if kind is None and _EXIT_CODE.fullmatch(what) and int(what) <= _MOST_EXIT_CODE:
+        kind, exit_code = Kind.SUCCESS, int(what)
+    run_id = request.GET.get("rid", "")
+    if len(run_id) > heartbeats.MAX_RUN_ID or not run_id.isprintable():
+        text = f"A run id has up to {heartbeats.MAX_RUN_ID} printable characters.\n"
+        return _answer(text, status=400)
+    is_token = bool(_UUID.fullmatch(token))
+    if is_token and kind is None:
+        return _answer(_NONSENSE, status=404)
+    is_taken = kind is not None and heartbeats.ping(
+        token=UUID(token) if is_token else UUID(int=0),
+        kind=kind,
+        exit_code=exit_code,
+        run_id=run_id,
+        address=tracing.current().address or None,
+        body=_body(request),
+    )
+    return _answer("OK\n") if is_taken else _answer(_UNKNOWN, status=404)
+
+
+# What the tests of architecture read: anybody may call, and the address is the secret.
+report.capabilities = dict.fromkeys(METHODS, PUBLIC)  # type: ignore[attr-defined]
+
+
+def _body(request: HttpRequest) -> str:
+    """Return the beginning of what the job wrote; the rest is not even read."""
+    if request.method != "POST" or request.META.get("CONTENT_LENGTH") in {"", "0"}:
+        return ""
+    return request.read(MAX_BODY).decode(errors="replace")
+
+
+def _answer(text: str, *, status: int = 200, headers: dict[str, Any] | None = None) -> HttpResponse:
+    response = HttpResponse(text, status=status, content_type=_PLAIN, headers=headers)
+    response["Cache-Control"] = "no-store"
+    return response
