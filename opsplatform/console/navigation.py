@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 from accounts.models import AccessReview
 from notifications.models import Notification
 from reliability.models import Incident
+from reliability.models.incidents import IS_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,7 +54,7 @@ class Group:
 
 def _open_incidents() -> int:
     # Asked as the partial index of open incidents is declared.
-    found = Incident.objects.exclude(state=Incident.State.RESOLVED)
+    found = Incident.objects.exclude(IS_OVER)
     return found[: _MOST_COUNTED + 1].count()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils import timezone
 
 from reliability.models import Incident
+from reliability.models.incidents import IS_OVER
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,7 +24,7 @@ _MOST_AROUND: Final = timedelta(days=2)
 
 def open_incidents() -> QuerySet[Incident]:
     """Return what is wrong just now."""
-    return Incident.objects.exclude(state=Incident.State.RESOLVED)
+    return Incident.objects.exclude(IS_OVER)
 
 
 def surroundings(incident: Incident) -> tuple[datetime, datetime]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from reliability.engine.strikes import State
 from reliability.models import Incident, Service
+from reliability.models.incidents import IS_OVER
 from reliability.selectors import ranks
 from reliability.selectors.states import WORST_FIRST
 
@@ -83,7 +84,7 @@ def counts() -> dict[str, int]:
 
 def open_count() -> int:
     """Return how many incidents are open."""
-    return Incident.objects.exclude(state=Incident.State.RESOLVED).count()
+    return Incident.objects.exclude(IS_OVER).count()
 
 
 def _now(service: Service, says: Says | None) -> ServiceNow:

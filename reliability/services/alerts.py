@@ -14,13 +14,13 @@ from django.utils import timezone
 from core.masking import mask
 from notifications.engine.base import storable
 from notifications.services.emit import emit
-from reliability.engine.rules import RULES, fingerprint
+from reliability.engine.rules import CHECK_FLAPPING, RULES, fingerprint
 from reliability.models import Alert
 from reliability.services import gathering, inhibition
 from reliability.services.timeline import OWN_NAME, labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -125,6 +125,9 @@ def end(alert: Alert, *, actor: Actor, at: datetime, text: str, what: str = "") 
     if not ended:
         return None
     alert.refresh_from_db(fields=["state", "ends_at", "incident"])
+    if alert.rule == CHECK_FLAPPING.name:
+        # What it kept back and still holds goes on with the incident.
+        _reconsider(_open_alerts().filter(check_of=alert.check_of_id), actor=actor)
     title = f"{name_of(alert)} {what}" if what else f"Resolved: {alert.title}"
     gathering.let_go(alert, actor=actor, text=text, title=title)
     return alert
@@ -133,7 +136,7 @@ def end(alert: Alert, *, actor: Actor, at: datetime, text: str, what: str = "") 
 def end_all(*, actor: Actor, check: Check, what: str, text: str) -> int:
     """End every alert of a check that is no longer asked; return how many."""
     now = timezone.now()
-    held = list(_open_alerts().filter(check_of=check).order_by("pk"))
+    held = list(_open_alerts().filter(check_of=check))
     for alert in held:
         end(alert, actor=actor, at=now, text=text, what=what)
     return len(held)
@@ -147,17 +150,11 @@ def release(*, actor: Actor) -> int:
     count = 0
     last = 0
     while True:
-        held = list(
-            _open_alerts().filter(pk__gt=last).exclude(suppressed_by="").order_by("pk")[:BATCH]
-        )
+        held = list(_open_alerts().filter(pk__gt=last).exclude(suppressed_by="")[:BATCH])
         if not held:
             break
         last = held[-1].pk
-        reasons = inhibition.reasons(held)
-        for alert in held:
-            why = reasons.get(alert.pk, "")
-            if why != alert.suppressed_by:
-                count += _let_out(alert, actor=actor, why=why)
+        count += _reconsider(held, actor=actor)
     return count + gathering.tell_waiting(actor=actor)
 
 
@@ -167,6 +164,17 @@ def name_of(alert: Alert) -> str:
     if check is not None and service is not None and check.name:
         return f"{service.name} ({check.name})"
     return service.name if service is not None else OWN_NAME
+
+
+def _reconsider(held: Iterable[Alert], *, actor: Actor) -> int:
+    kept = [alert for alert in held if alert.suppressed_by]
+    reasons = inhibition.reasons(kept)
+    count = 0
+    for alert in kept:
+        why = reasons.get(alert.pk, "")
+        if why != alert.suppressed_by:
+            count += _let_out(alert, actor=actor, why=why)
+    return count
 
 
 @transaction.atomic
@@ -213,4 +221,4 @@ def _alerts() -> QuerySet[Alert]:
 
 
 def _open_alerts() -> QuerySet[Alert]:
-    return _alerts().exclude(state=Alert.State.RESOLVED)
+    return _alerts().exclude(state=Alert.State.RESOLVED).order_by("pk")

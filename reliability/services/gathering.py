@@ -13,12 +13,14 @@ from audit.services.records import record
 from reliability.engine.rules import RULES, incident_key, worst
 from reliability.models import Alert, Incident, IncidentEvent
 from reliability.models.incidents import IS_OVER
+from reliability.selectors import changes
 from reliability.selectors.bars import span
 from reliability.services import answers
 from reliability.services.timeline import OWN_NAME, announce, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from django.db.models import QuerySet
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 APART: Final = timedelta(minutes=2)
 """Further alerts of an incident are told together, at most this often."""
+LOOKS_BACK: Final = timedelta(hours=1)
+"""What changed so long before an incident may explain it."""
 LISTED: Final = 10
 """How many alerts one message names."""
 
@@ -189,6 +193,7 @@ def _told_opening(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule)
     _attach(alert, incident, is_told=True)
     text = _opening(alert)
     tell(incident, IncidentEvent.Kind.OPENED, actor=actor, text=text)
+    _attach_changes(incident, alert.starts_at - LOOKS_BACK, alert.starts_at)
     record(actor=actor, action="incident.opened", target=incident, failure=incident.failure)
     announce(
         incident,
@@ -202,6 +207,7 @@ def _told_opening(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule)
 
 
 def _open_again(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule) -> None:
+    ended_at = incident.resolved_at or alert.starts_at
     Incident.objects.filter(pk=incident.pk, state=Incident.State.RESOLVED).update(
         state=Incident.State.TRIGGERED,
         resolved_at=None,
@@ -214,6 +220,8 @@ def _open_again(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule) -
     _attach(alert, incident, is_told=True)
     text = f"{alert.title}. {_opening(alert)}"
     tell(incident, IncidentEvent.Kind.REOPENED, actor=actor, text=text)
+    start = max(ended_at, alert.starts_at - LOOKS_BACK)
+    _attach_changes(incident, start, max(start, alert.starts_at))
     record(actor=actor, action="incident.reopened", target=incident, reason=alert.title)
     announce(
         incident,
@@ -260,6 +268,21 @@ def _severity(incident: Incident, alert: Alert) -> str:
     if incident.severity_is_set:
         return incident.severity
     return worst(incident.severity, alert.severity)
+
+
+def _attach_changes(incident: Incident, start: datetime, end: datetime) -> None:
+    """Put what may explain it into the timeline."""
+    IncidentEvent.objects.bulk_create(
+        IncidentEvent(
+            incident=incident,
+            at=change.at,
+            kind=IncidentEvent.Kind.CHANGE,
+            actor_kind=change.actor_kind,
+            actor_name=change.actor_name[:200],
+            text=change.text,
+        )
+        for change in changes.between(start, end, incident.service_id)
+    )
 
 
 def _attach(alert: Alert, incident: Incident, *, is_told: bool) -> None:

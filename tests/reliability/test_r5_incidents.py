@@ -12,7 +12,8 @@ from reliability.services import catalogue, incidents
 
 
 def timeline():
-    return list(IncidentEvent.objects.order_by("pk").values_list("kind", "actor_name"))
+    events = IncidentEvent.objects.exclude(kind="change").order_by("pk")
+    return list(events.values_list("kind", "actor_name"))
 
 
 def alerts():
@@ -40,7 +41,8 @@ def test_going_down_opens_a_critical_incident_and_raises_the_alert(incident):
         "firing",
         "Shop",
     )
-    assert event.dedup_key == incident.dedup_key == f"reliability.check_down:{incident.check_of_id}"
+    assert event.dedup_key == f"incident:{incident.pk}"
+    assert incident.dedup_key == f"availability:{incident.service_id}"
     assert event.labels["tier"] == "critical"
     assert "Sorry" not in event.body
     assert event.links["incident"].endswith(f"/admin/reliability/incident/{incident.pk}/change/")
@@ -60,14 +62,29 @@ def test_coming_up_resolves_it_and_tells_again(incident, see):
     assert len(set(Event.objects.values_list("dedup_key", flat=True))) == 1
 
 
-def test_the_next_outage_is_another_incident_with_rising_numbers(incident, see):
+def test_the_next_outage_within_an_hour_opens_it_again_with_rising_numbers(incident, see):
     see(incident.check_of, True, True, False, False)
 
-    assert list(Incident.objects.order_by("pk").values_list("state", flat=True)) == [
-        "resolved",
-        "triggered",
+    incident.refresh_from_db()
+    assert (incident.state, incident.reopened, incident.resolved_at) == ("triggered", 1, None)
+    assert [kind for kind, _ in timeline()] == ["opened", "resolved", "reopened"]
+    assert alerts()[1:] == [
+        ("resolved", "critical", 2, "Shop (start page) is up again"),
+        ("firing", "critical", 3, "Again: Shop (start page) is down"),
     ]
-    assert [alert[2] for alert in alerts()] == [1, 2, 3]
+
+
+def test_an_outage_after_more_than_an_hour_is_another_incident(incident, see):
+    see(incident.check_of, True, True)
+    Incident.objects.update(resolved_at=timezone.now() - timedelta(hours=1, seconds=1))
+
+    see(incident.check_of, False, False, start=timezone.now())
+
+    assert list(Incident.objects.order_by("pk").values_list("state", "reopened")) == [
+        ("resolved", 0),
+        ("triggered", 0),
+    ]
+    assert len(set(Event.objects.values_list("dedup_key", flat=True))) == 2
 
 
 def test_a_blip_opens_nothing(make_check, see):

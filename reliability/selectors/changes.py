@@ -1,0 +1,114 @@
+"""What changed before something went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db.models import Q
+
+from audit.models import AuditRecord
+from core.actors import ActorKind
+from reliability.models import Change, Check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+MOST: Final = 20
+"""How many of each source are named."""
+
+_CATEGORIES: Final = (
+    AuditRecord.Category.ADMIN,
+    AuditRecord.Category.AUTHZ,
+    AuditRecord.Category.SYSTEM,
+)
+# What the platform does on its beat explains nothing.
+_OWN: Final = (ActorKind.SCHEDULE, ActorKind.SYSTEM)
+# Told better by the rows themselves.
+_TOLD_ELSEWHERE: Final = "reliability.Change"
+_OF_SERVICES: Final = ("reliability.Service", "reliability.Check")
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One thing that somebody changed."""
+
+    at: datetime
+    text: str
+    actor_kind: str
+    actor_name: str
+
+
+def before(at: datetime, service_id: int | None, hours: float = 1) -> list[Changed]:
+    """Return what changed in the hours before a moment and may matter to a service, oldest first.
+
+    Without a service: whatever changed.
+    """
+    return between(at - timedelta(hours=hours), at, service_id)
+
+
+def between(start: datetime, end: datetime, service_id: int | None) -> list[Changed]:
+    """Return what changed within a stretch of time and may matter to a service, oldest first."""
+    found = [change for source in SOURCES for change in source(start, end, service_id)]
+    return sorted(found, key=lambda change: change.at)
+
+
+def of_service(service_id: int | None = None) -> QuerySet[Change]:
+    """Return what was told of a service, newest first; what names no service is about all."""
+    found = Change.objects.select_related("service").order_by("-at", "-id")
+    if service_id is None:
+        return found
+    return found.filter(Q(service=service_id) | Q(service=None))
+
+
+def words(change: Change) -> str:
+    """Return a change in one line."""
+    version = f" {change.version}" if change.version else ""
+    return f"{change.get_kind_display()}: {change.title}{version}"
+
+
+def _told(start: datetime, end: datetime, service_id: int | None) -> list[Changed]:
+    rows = of_service(service_id).filter(at__gte=start, at__lte=end)[:MOST]
+    # It may be someone's key that told; which kind of actor it was is in the audit log.
+    return [Changed(row.at, words(row), ActorKind.API_KEY, row.told_by) for row in rows]
+
+
+def _recorded(start: datetime, end: datetime, service_id: int | None) -> list[Changed]:
+    """Return settings, rights and schedules that people changed, by the audit log."""
+    found = (
+        AuditRecord.objects.filter(
+            at__gte=start,
+            at__lte=end,
+            category__in=_CATEGORIES,
+            outcome=AuditRecord.Outcome.ALLOWED,
+        )
+        .exclude(actor_kind__in=_OWN)
+        .exclude(target_type=_TOLD_ELSEWHERE)
+    )
+    if service_id is not None:
+        checks = Check.objects.filter(service=service_id).values_list("pk", flat=True)
+        found = found.filter(
+            ~Q(target_type__in=_OF_SERVICES)
+            | Q(target_type="reliability.Service", target_id=str(service_id))
+            | Q(target_type="reliability.Check", target_id__in=[str(key) for key in checks])
+        )
+    return [
+        Changed(
+            row.at,
+            f"{row.action}: {row.target_name}" if row.target_name else row.action,
+            row.actor_kind,
+            row.actor_name,
+        )
+        for row in found.order_by("-id")[:MOST]
+    ]
+
+
+# A capability that knows of other changes adds a line.
+SOURCES: Final[tuple[Callable[[datetime, datetime, int | None], list[Changed]], ...]] = (
+    _told,
+    _recorded,
+)
