@@ -3,6 +3,7 @@
 from typing import Final
 
 from core.loops import Loop
+from reliability.services import slo_loop
 from reliability.services.probes import LEASE, LEASE_SECONDS, ProbeLoop, stand_in
 
 LOOPS: Final = (
@@ -13,5 +14,12 @@ LOOPS: Final = (
         start=ProbeLoop,
         stand_in=stand_in,
         why="Probes every check on its beat and stores the results each second.",
+    ),
+    Loop(
+        name=slo_loop.LEASE,
+        period_seconds=slo_loop.PERIOD_SECONDS,
+        lease_seconds=slo_loop.LEASE_SECONDS,
+        start=slo_loop.BurnLoop,
+        why="Notices within seconds that an error budget burns fast.",
     ),
 )

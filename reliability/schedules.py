@@ -13,4 +13,11 @@ PERIODIC_JOBS: Final = (
         expires_seconds=60,
         why="Stands in for the daemon: probes what is overdue while no daemon does.",
     ),
+    PeriodicJob(
+        name="SLO guard",
+        task="reliability.guard_objectives",
+        cron="*/15 * * * *",
+        expires_seconds=900,
+        why="Stores where every objective stands, and raises and ends the alerts of their budgets.",
+    ),
 )

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from reliability.services import uptime_tests
+from reliability.services import guard, uptime_tests
 
 
 @shared_task(
@@ -11,3 +11,9 @@ from reliability.services import uptime_tests
 def run_uptime_test(*, job_id: str) -> bool:
     """Run the checks of a requested test."""
     return uptime_tests.perform(job_id=job_id)
+
+
+@shared_task(name="reliability.guard_objectives", soft_time_limit=540, time_limit=600)
+def guard_objectives() -> int:
+    """Judge every objective; return how many there are."""
+    return len(guard.guard())

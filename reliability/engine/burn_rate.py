@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 WINDOWS: Final[dict[str, timedelta]] = {
     "5m": timedelta(minutes=5),
@@ -102,20 +102,6 @@ def is_believed(bad_by_minute: Iterable[int]) -> bool:
 def are_events_believed(*, good: float, bad: float) -> bool:
     """Tell whether there were enough events, and enough bad ones, to wake somebody."""
     return bad >= LEAST_BAD_EVENTS and good + bad >= LEAST_EVENTS
-
-
-def is_over(
-    moments: Iterable[int],
-    rate_at: Callable[[int], float | None],
-    *,
-    threshold: float,
-) -> bool:
-    """Tell whether the short window was below the threshold at all of these moments.
-
-    Between two turns of a line the rate runs straight up or down, so its turns and its ends are
-    all one has to look at.
-    """
-    return all((rate_at(at) or 0.0) < threshold for at in moments)
 
 
 def needed_probes(

@@ -143,12 +143,14 @@ def standings(wanted: Iterable[SLO], *, now: datetime | None = None) -> Iterator
         yield from (_measure(slo, found[slo.pk], at) for slo in batch)
 
 
-def readings(batch: Sequence[SLO], at: datetime) -> dict[int, Reading]:
-    """Return what the indicators of objectives read, far enough back for all their windows."""
+def readings(
+    batch: Sequence[SLO], at: datetime, *, back: timedelta | None = None
+) -> dict[int, Reading]:
+    """Return what the indicators of objectives read: so far back, or for all their windows."""
     groups: defaultdict[tuple[str, datetime], list[SLO]] = defaultdict(list)
     for slo in batch:
-        start, _ = window_of(slo, at)
-        groups[slo.indicator, min(start, at - _LONGEST_BURN)].append(slo)
+        start = at - back if back else min(window_of(slo, at)[0], at - _LONGEST_BURN)
+        groups[slo.indicator, start].append(slo)
     found: dict[int, Reading] = {}
     for (key, start), members in groups.items():
         found |= INDICATORS[key].read(members, start, at)
@@ -163,6 +165,17 @@ def window_of(slo: SLO, at: datetime) -> tuple[datetime, datetime]:
     start = datetime(day.year, day.month, 1, tzinfo=UTC)
     is_last = start.month == _DECEMBER
     return start, start.replace(year=start.year + is_last, month=1 if is_last else start.month + 1)
+
+
+def target(objective: float) -> str:
+    """Return an objective in percent, with all its digits."""
+    return f"{objective * 100:.6f}".rstrip("0").rstrip(".") + " %"
+
+
+def promise(slo: SLO) -> str:
+    """Return what an objective promises, such as 99.5 % over 30 days."""
+    window = "this month" if slo.window == SLO.Window.CALENDAR else f"{slo.window_days} days"
+    return f"{target(slo.objective)} over {window}"
 
 
 def indicator_of(slo: SLO) -> Indicator:

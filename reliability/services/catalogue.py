@@ -13,7 +13,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
 from reliability.models.checks import PAUSED
-from reliability.services import check_alerts, news, rhythms, states
+from reliability.services import check_alerts, news, objectives, rhythms, states
 from reliability.services.validation import validate
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def create_service(*, actor: Actor, **fields: Unpack[ServiceFields]) -> Service:
     record(
         actor=actor, action="service.created", target=service, after=_told(service, SERVICE_FIELDS)
     )
+    objectives.create_default(actor=actor, service=service)
     return service
 
 
@@ -115,6 +116,8 @@ def delete_service(*, actor: Actor, service_id: int) -> None:
     service = _locked_service(service_id)
     for check_id in service.checks.order_by("pk").values_list("pk", flat=True):
         delete_check(actor=actor, check_id=check_id)
+    for slo_id in service.slos.order_by("pk").values_list("pk", flat=True):
+        objectives.delete(actor=actor, slo_id=slo_id)
     news.service_changed(service_id=service.pk)
     record(
         actor=actor,

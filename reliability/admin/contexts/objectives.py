@@ -64,17 +64,6 @@ def state_badge(state: str) -> str:
     return badge(state, WORDS[state], TONES[state])
 
 
-def promise(slo: SLO) -> str:
-    """Return what an objective promises, such as 99.5 % over 30 days."""
-    window = "this month" if slo.window == slo.Window.CALENDAR else f"{slo.window_days} days"
-    return f"{target(slo.objective)} over {window}"
-
-
-def target(objective: float) -> str:
-    """Return an objective in percent, with all its digits."""
-    return f"{objective * 100:.6f}".rstrip("0").rstrip(".") + " %"
-
-
 def reached(found: Standing) -> str:
     """Return what was reached; with too little known it says so."""
     return percent(found.sli) if found.is_sufficient else "too little data"
@@ -134,8 +123,8 @@ def _named(slo: SLO) -> str:
     try:
         page = reverse("admin:reliability_slo_page", args=[slo.pk])
     except NoReverseMatch:
-        return f"{slo.name}: {promise(slo)}"
-    return format_html('<a href="{}">{}</a>: {}', page, slo.name, promise(slo))
+        return f"{slo.name}: {objectives.promise(slo)}"
+    return format_html('<a href="{}">{}</a>: {}', page, slo.name, objectives.promise(slo))
 
 
 def runs_out(found: Standing) -> str:
