@@ -20,4 +20,12 @@ PERIODIC_JOBS: Final = (
         expires_seconds=900,
         why="Stores where every objective stands, and raises and ends the alerts of their budgets.",
     ),
+    PeriodicJob(
+        name="Fast burns",
+        task="core.run_loop_slice",
+        kwargs={"loop": "reliability.slo"},
+        cron="* * * * *",
+        expires_seconds=60,
+        why="Stands in for the daemon: notices that an error budget burns fast.",
+    ),
 )

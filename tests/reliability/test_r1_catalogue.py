@@ -16,8 +16,9 @@ def test_a_service_is_created_with_its_audit_row(operator, db):
     service = catalogue.create_service(actor=operator, name="Shop", owner="web", tier="critical")
 
     assert Service.objects.get().owner == "web"
-    assert audited() == [("service.created", "Shop")]
-    assert json.loads(AuditRecord.objects.get().payload)["after"]["tier"] == "critical"
+    assert audited() == [("service.created", "Shop"), ("slo.created", "Shop: Availability")]
+    first = AuditRecord.objects.order_by("pk")[0]
+    assert json.loads(first.payload)["after"]["tier"] == "critical"
     assert service.environment == "production"
 
 
@@ -72,7 +73,11 @@ def test_an_update_without_change_writes_nothing(operator, make_service, make_ch
     catalogue.update_service(actor=operator, service_id=check.service_id, name=check.service.name)
     catalogue.update_check(actor=operator, check_id=check.pk, url=check.url)
 
-    assert [action for action, _ in audited()] == ["service.created", "check.created"]
+    assert [action for action, _ in audited()] == [
+        "service.created",
+        "slo.created",
+        "check.created",
+    ]
     assert Check.objects.get().config_version == 1
 
 
@@ -194,9 +199,10 @@ def test_a_deleted_service_takes_its_checks_and_leaves_its_incidents(operator, m
         "Service 1",
         None,
     )
-    assert [action for action, _ in audited()][-3:] == [
+    assert [action for action, _ in audited()][-4:] == [
         "incident.resolved",
         "check.deleted",
+        "slo.deleted",
         "service.deleted",
     ]
 
