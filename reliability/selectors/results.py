@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Counts",
     "Found",
+    "as_moment",
     "bad_minutes",
     "chunks_within",
     "counts",
@@ -140,7 +141,7 @@ def counts(
             if data is None:
                 n, bad, slow = n + int(row_n), bad + int(row_bad), slow + int(row_slow)
                 continue
-            part = _count(columns(bytes(data)), _moment(starts_at), start, end, limit)
+            part = _count(columns(bytes(data)), as_moment(starts_at), start, end, limit)
             n, bad, slow = n + part.n, bad + part.bad, slow + part.slow
     return Counts(n, bad, slow)
 
@@ -210,6 +211,13 @@ def packed_of(
         yield starts_at, columns(bytes(data))
 
 
+def as_moment(value: Any) -> datetime:  # noqa: ANN401  # SQLite keeps times as text
+    """Return a moment as the database gives it to whoever asks without Django's columns."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
 def _packed(
     check_id: int, start: datetime, end: datetime, *, newest_first: bool
 ) -> Iterator[Found]:
@@ -273,9 +281,3 @@ def _told(packed: Columns, begin: int, first: int, last: int) -> Iterable[tuple[
         for tenth, kind in zip(packed.tenths, packed.kinds(), strict=True)
         if not kind.manual and first <= begin + tenth < last
     )
-
-
-def _moment(value: Any) -> datetime:  # noqa: ANN401  # SQLite keeps times as text
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -1,0 +1,281 @@
+"""Pack results: rows into hours when their hour is over, hours into days after two days.
+
+Each transaction takes the rows out and puts the chunk in, or does neither. Late results of an hour
+that is packed already are merged into it; one that is stored a second time is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from core import leases
+from reliability.engine.packing import (
+    DAY_SECONDS,
+    HOUR_SECONDS,
+    TENTH,
+    Found,
+    Means,
+    columns,
+    pack,
+)
+from reliability.models import Sample, SampleChunk
+from reliability.selectors import results, sums
+from reliability.services import rollups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from django.db.models import QuerySet
+
+    from core.leases import Held
+    from reliability.selectors.sums import Phases
+
+logger = logging.getLogger(__name__)
+
+TAIL_HOURS: Final = 1
+"""So many whole hours stay as rows, beside the one that is under way."""
+
+DAYS_AS_HOURS: Final = 2
+"""So many whole days stay as hours, which tell latencies finer."""
+
+_AT_ONCE: Final = 50
+_HOURS_AT_ONCE: Final = timedelta(hours=6)
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_NO_PHASES: Final = (0.0, 0.0, 0.0, 0.0)
+
+# Whoever takes rows out by this statement has them alone, whatever else is stored meanwhile.
+_TAKE: Final = """\
+DELETE FROM reliability_sample WHERE check_id IN ({keys}) AND at < %s
+RETURNING check_id, at, ok, latency_ms, manual, status_code, failure, detail,
+  dns_ms, connect_ms, tls_ms, first_byte_ms"""
+
+
+@dataclass(slots=True)
+class Packed:
+    """What a run did."""
+
+    results: int = 0
+    hours: int = 0
+    days: int = 0
+
+    def add(self, other: Packed) -> None:
+        """Count what another run did too."""
+        self.results += other.results
+        self.hours += other.hours
+        self.days += other.days
+
+
+_Row = tuple[Found, "Phases"]
+_Targets = defaultdict[tuple[int, datetime, int], list[_Row]]
+"""What goes where: by check, begin and length of the chunk."""
+
+
+def run(*, seconds: float = 600, now: datetime | None = None) -> Packed:
+    """Pack what is old enough; after `seconds` leave the rest to the next run.
+
+    Checks that cannot be packed are told in the log and stay as they are.
+    """
+    done = Packed()
+    held = leases.acquire(name=rollups.LEASE, seconds=rollups.LEASE_SECONDS)
+    if held is None:
+        return done
+    until = time.monotonic() + seconds
+    now = now or timezone.now()
+    try:
+        # What leaves its rows must have been added up before.
+        rollups.add_up(held=held)
+        _pack_hours(held, hour_of(now) - TAIL_HOURS * _HOUR, until, done)
+        _pack_days(held, day_of(now) - DAYS_AS_HOURS * _DAY, until, done)
+    finally:
+        leases.release(held)
+    return done
+
+
+def hour_of(at: datetime) -> datetime:
+    """Return the begin of the hour, UTC, in which a moment lies."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(at: datetime) -> datetime:
+    """Return the begin of the day, UTC, in which a moment lies."""
+    return hour_of(at).replace(hour=0)
+
+
+def _pack_hours(held: Held, before: datetime, until: float, done: Packed) -> None:
+    """Pack rows older than `before`, six hours of all checks after the other."""
+    while (oldest := Sample.objects.filter(at__lt=before).order_by("at").first()) is not None:
+        upto = min(hour_of(oldest.at) + _HOURS_AT_ONCE, before)
+        packed = done.results
+        old = Sample.objects.filter(at__lt=upto).order_by("check_of")
+        _by_batches(old, held, until, partial(_take, upto), done)
+        if done.results == packed or time.monotonic() > until:
+            return
+
+
+def _pack_days(held: Held, before: datetime, until: float, done: Packed) -> None:
+    hours = SampleChunk.objects.filter(seconds=HOUR_SECONDS, starts_at__lt=before)
+    _by_batches(hours.order_by("check_of"), held, until, partial(_join, before), done)
+
+
+def _by_batches(
+    rows: QuerySet[Any],
+    held: Held,
+    until: float,
+    work: Callable[[Sequence[int]], Packed],
+    done: Packed,
+) -> None:
+    """Do the work for some checks after the other, each batch in a transaction of its own."""
+    after = 0
+    while time.monotonic() < until:
+        found = rows.filter(check_of__gt=after).values_list("check_of", flat=True)
+        keys = list(found.distinct()[:_AT_ONCE])
+        if not keys:
+            return
+        after = keys[-1]
+        leases.renew(held, seconds=rollups.LEASE_SECONDS)
+        try:
+            done.add(_fenced(held, work, keys))
+        except ValueError:
+            # One check that cannot be packed must not hold up the others.
+            for key in keys:
+                try:
+                    done.add(_fenced(held, work, [key]))
+                except ValueError:
+                    logger.exception("Results of check %s cannot be packed and stay.", key)
+
+
+@transaction.atomic
+def _fenced(held: Held, work: Callable[[Sequence[int]], Packed], keys: Sequence[int]) -> Packed:
+    leases.fence(held)
+    return work(keys)
+
+
+def _take(before: datetime, keys: Sequence[int]) -> Packed:
+    """Pack the rows of some checks that are older than `before`."""
+    rows = []
+    with connection.cursor() as cursor:
+        moment = connection.ops.adapt_datetimefield_value(before)
+        cursor.execute(_TAKE.format(keys=",".join(map(str, keys))), [moment])
+        for key, at, ok, ms, manual, status, failure, detail, *phases in cursor.fetchall():
+            found = Found(
+                results.as_moment(at), bool(ok), ms, bool(manual), status, failure, detail
+            )
+            rows.append((key, found, phases))
+    days = SampleChunk.objects.filter(
+        check_of__in=keys,
+        seconds=DAY_SECONDS,
+        starts_at__in={day_of(found.at) for _, found, _ in rows},
+    )
+    packed_days = set(days.values_list("check_of", "starts_at"))
+    targets: _Targets = defaultdict(list)
+    for key, found, phases in rows:
+        day = day_of(found.at)
+        is_day = (key, day) in packed_days
+        target = (key, day, DAY_SECONDS) if is_day else (key, hour_of(found.at), HOUR_SECONDS)
+        targets[target].append((found, phases))
+    hours, _ = _store(targets)
+    return Packed(results=len(rows), hours=hours)
+
+
+def _join(before: datetime, keys: Sequence[int]) -> Packed:
+    """Pack hours of some checks that are older than `before` into days."""
+    hours = SampleChunk.objects.filter(
+        check_of__in=keys, seconds=HOUR_SECONDS, starts_at__lt=before
+    )
+    targets: _Targets = defaultdict(list)
+    gone = []
+    for chunk in hours.order_by("check_of", "starts_at").select_for_update():
+        targets[chunk.check_of_id, day_of(chunk.starts_at), DAY_SECONDS] += _rows(chunk)
+        gone.append(chunk.pk)
+    SampleChunk.objects.filter(pk__in=gone).delete()
+    _, days = _store(targets)
+    return Packed(days=days)
+
+
+def _store(targets: _Targets) -> tuple[int, int]:
+    """Write chunks, merged with what is there; return how many new hours and days there are."""
+    there = {
+        (chunk.check_of_id, chunk.starts_at, chunk.seconds): chunk
+        for chunk in SampleChunk.objects.filter(
+            check_of__in={key for key, _, _ in targets},
+            starts_at__in={starts_at for _, starts_at, _ in targets},
+        ).select_for_update()
+    }
+    new = []
+    of_days: dict[tuple[int, datetime], sums.Sum] = {}
+    for target, fresh in targets.items():
+        key, starts_at, seconds = target
+        chunk = there.get(target)
+        if chunk is None:
+            chunk = SampleChunk(check_of_id=key, starts_at=starts_at, seconds=seconds)
+            new.append(chunk)
+            added = fresh
+            _fill(chunk, fresh)
+        else:
+            added = _merge(chunk, fresh)
+        if seconds == DAY_SECONDS:
+            of_days[key, starts_at] = sums.of_found(added)
+    SampleChunk.objects.bulk_create(new)
+    rollups.add_to_days(of_days)
+    days = sum(chunk.seconds == DAY_SECONDS for chunk in new)
+    return len(new) - days, days
+
+
+def _merge(chunk: SampleChunk, fresh: Sequence[_Row]) -> list[_Row]:
+    """Put late results into a chunk; return those that were not there already."""
+    there = _rows(chunk)
+    seen = {((found.at - chunk.starts_at) // TENTH, found.manual) for found, _ in there}
+    added = [
+        (found, phases)
+        for found, phases in fresh
+        if ((found.at - chunk.starts_at) // TENTH, found.manual) not in seen
+    ]
+    if added:
+        _fill(chunk, there + added)
+        chunk.save()
+    return added
+
+
+def _rows(chunk: SampleChunk) -> list[_Row]:
+    """Return what a chunk holds; each good result has the mean phases of its hour."""
+    packed = columns(bytes(chunk.data))
+    return [
+        (found, packed.phases.get((found.at - chunk.starts_at) // _HOUR, _NO_PHASES))
+        for found in packed.found(chunk.starts_at)
+    ]
+
+
+def _fill(chunk: SampleChunk, rows: Sequence[_Row]) -> None:
+    scheduled = [found for found, _ in rows if not found.manual]
+    chunk.n = len(scheduled)
+    chunk.bad = sum(not found.ok for found in scheduled)
+    chunk.data = pack(
+        [found for found, _ in rows],
+        start=chunk.starts_at,
+        seconds=chunk.seconds,
+        phases=_means(chunk.starts_at, rows),
+    )
+
+
+def _means(start: datetime, rows: Sequence[_Row]) -> dict[int, Means]:
+    """Return the mean phases of the good results of the schedule, by hour of the chunk."""
+    by_hour: defaultdict[int, list[Phases]] = defaultdict(list)
+    for found, phases in rows:
+        if found.ok and not found.manual:
+            by_hour[(found.at - start) // _HOUR].append(phases)
+    means = {}
+    for hour, all_phases in by_hour.items():
+        dns, connect, tls, first = (fmean(column) for column in zip(*all_phases, strict=True))
+        means[hour] = (dns, connect, tls, first)
+    return means
