@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from core.rest.serializers import StrictSerializer
-from reliability.models import Check, Incident, IncidentEvent, Service, UptimeTest
+from reliability.models import Check, Service, UptimeTest
 from reliability.models.fields import validate_headers
 from reliability.selectors.states import worst_state
 from reliability.services import catalogue
@@ -109,68 +109,6 @@ class UptimeSerializer(CheckUrlSerializer):
     class Meta:
         model = Check
         fields: ClassVar = ["check", "service", "name", "url", "enabled", "status"]
-
-
-class IncidentEventSerializer(serializers.ModelSerializer[IncidentEvent]):
-    """One line of a timeline."""
-
-    class Meta:
-        model = IncidentEvent
-        fields: ClassVar = ["id", "at", "kind", "actor_kind", "actor_name", "text"]
-
-
-class IncidentSerializer(serializers.ModelSerializer[Incident]):
-    """An incident without its timeline."""
-
-    check = serializers.IntegerField(source="check_of_id", read_only=True, allow_null=True)
-    owner = serializers.CharField(source="owner.username", read_only=True, default=None)
-
-    class Meta:
-        model = Incident
-        fields: ClassVar = [
-            "id",
-            "title",
-            "service",
-            "service_name",
-            "check",
-            "severity",
-            "state",
-            "owner",
-            "failure",
-            "detail",
-            "started_at",
-            "opened_at",
-            "acknowledged_at",
-            "resolved_at",
-        ]
-
-
-class IncidentDetailSerializer(IncidentSerializer):
-    """An incident with its timeline."""
-
-    events = IncidentEventSerializer(many=True, read_only=True)
-
-    class Meta(IncidentSerializer.Meta):
-        fields: ClassVar = [*IncidentSerializer.Meta.fields, "events"]
-
-
-class IncidentAnswerSerializer(IncidentDetailSerializer):
-    """An incident with what the target answered, for those who operate."""
-
-    class Meta(IncidentDetailSerializer.Meta):
-        fields: ClassVar = [*IncidentDetailSerializer.Meta.fields, "excerpt"]
-
-
-class ReasonSerializer(StrictSerializer[Any]):
-    """Why an incident ends by hand."""
-
-    reason = serializers.CharField(max_length=4000)
-
-
-class NoteSerializer(StrictSerializer[Any]):
-    """A note for the timeline."""
-
-    text = serializers.CharField(max_length=4000)
 
 
 class UptimeTestRequestSerializer(StrictSerializer[Any]):

@@ -1,4 +1,4 @@
-"""Services, checks, incidents and uptime tests by API."""
+"""Services, checks and uptime tests by API."""
 
 from __future__ import annotations
 
@@ -8,32 +8,24 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import status
-from rest_framework.decorators import action
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from rest_framework.viewsets import ModelViewSet, ReadOnlyModelViewSet
+from rest_framework.viewsets import ModelViewSet
 
 from accounts.actors import actor_of
 from core.rest import filters
 from core.rest.pagination import KeysetPagination
 from reliability.api.serializers import (
     CheckSerializer,
-    IncidentAnswerSerializer,
-    IncidentDetailSerializer,
-    IncidentEventSerializer,
-    IncidentSerializer,
-    NoteSerializer,
-    ReasonSerializer,
     ServiceSerializer,
     UptimeSerializer,
     UptimeTestRequestSerializer,
     UptimeTestSerializer,
 )
-from reliability.models import Check, Incident, Service, UptimeTest
+from reliability.models import Check, Service, UptimeTest
 from reliability.selectors import states
-from reliability.selectors.incidents import SEE_ANSWERS
-from reliability.services import catalogue, incidents, uptime_tests
+from reliability.services import catalogue, uptime_tests
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -165,73 +157,6 @@ class CheckViewSet(ModelViewSet[Check]):
 
     def perform_destroy(self, instance: Check) -> None:
         catalogue.delete_check(actor=actor_of(self.request), check_id=instance.pk)
-
-
-@extend_schema_view(
-    list=extend_schema(
-        description="Incidents, newest first; `state` and `service` (an id) compare exactly."
-    ),
-    retrieve=extend_schema(description="One incident with its timeline."),
-)
-class IncidentViewSet(ReadOnlyModelViewSet[Incident]):
-    """Incidents; filters `state` and `service` (an id) compare exactly."""
-
-    queryset = Incident.objects.select_related("owner")
-    serializer_class = IncidentSerializer
-    pagination_class = NewestFirst
-    capabilities: ClassVar = {
-        "list": "reliability.view_incident",
-        "retrieve": "reliability.view_incident",
-        "acknowledge": "reliability.acknowledge_incident",
-        "notes": "reliability.acknowledge_incident",
-        "resolve": "reliability.change_incident",
-    }
-
-    def get_queryset(self) -> QuerySet[Incident]:
-        found = super().get_queryset()
-        if self.action != "list":
-            return found.prefetch_related("events")
-        # What a target answered is for the page of one incident.
-        return found.defer("excerpt").filter(
-            **filters.texts(self.request, state="state"),
-            **filters.ids(self.request, service="service"),
-        )
-
-    def get_serializer_class(self) -> type[BaseSerializer[Incident]]:
-        if self.action == "list":
-            return IncidentSerializer
-        if self.request.user.has_perm(SEE_ANSWERS):
-            return IncidentAnswerSerializer
-        return IncidentDetailSerializer
-
-    @extend_schema(request=None, responses=IncidentAnswerSerializer)
-    @action(detail=True, methods=["post"])
-    def acknowledge(self, request: Request, pk: str) -> Response:
-        """Say that you take care of it."""
-        incidents.acknowledge(actor=actor_of(request), incident_id=self.get_object().pk)
-        return Response(self.get_serializer(self.get_object()).data)
-
-    @extend_schema(request=ReasonSerializer, responses=IncidentAnswerSerializer)
-    @action(detail=True, methods=["post"])
-    def resolve(self, request: Request, pk: str) -> Response:
-        """End it by hand."""
-        asked = ReasonSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        incidents.resolve(
-            actor=actor_of(request), incident_id=self.get_object().pk, **asked.validated_data
-        )
-        return Response(self.get_serializer(self.get_object()).data)
-
-    @extend_schema(request=NoteSerializer, responses={201: IncidentEventSerializer})
-    @action(detail=True, methods=["post"])
-    def notes(self, request: Request, pk: str) -> Response:
-        """Add a note to the timeline."""
-        asked = NoteSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        event = incidents.add_note(
-            actor=actor_of(request), incident_id=self.get_object().pk, **asked.validated_data
-        )
-        return Response(IncidentEventSerializer(event).data, status=status.HTTP_201_CREATED)
 
 
 class UptimeView(ListAPIView[Check]):

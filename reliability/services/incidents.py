@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -21,8 +21,6 @@ from reliability.services import alerts
 from reliability.services.timeline import announce, tell
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from core.actors import Actor
 
 MAX_NOTE: Final = 4_000
@@ -31,6 +29,17 @@ HOLDS: Final = timedelta(minutes=30)
 """For how long somebody takes care of a critical incident before people are told again."""
 
 BY_HAND: Final = "was marked as resolved by hand"
+
+
+
+class IncidentFields(TypedDict, total=False):
+    """What people may set on an incident; its owner by name."""
+
+    severity: str
+    owner: str | None
+    is_public: bool
+    post_mortem: str
+
 
 _State = Incident.State
 _Kind = IncidentEvent.Kind
@@ -199,26 +208,26 @@ def set_severity(*, actor: Actor, incident_id: int, severity: str) -> Incident:
 
 
 @audited
-def set_owner(*, actor: Actor, incident_id: int, owner_id: UUID | None) -> Incident:
-    """Say who takes care, or that nobody does."""
-    owner = None
-    if owner_id is not None:
-        owner = get_user_model().objects.filter(pk=owner_id, is_active=True).first()
-        if owner is None:
-            message = "There is no such active account."
+def set_owner(*, actor: Actor, incident_id: int, owner: str | None) -> Incident:
+    """Say by name who takes care, or that nobody does."""
+    person = None
+    if owner:
+        person = get_user_model().objects.filter(username=owner, is_active=True).first()
+        if person is None:
+            message = "There is no active account of this name."
             raise InvalidInputError(message, errors={"owner": [message]})
     incident = _locked(incident_id)
     before = incident.owner
-    if before == owner:
+    if before == person:
         return incident
-    _set(incident, owner=owner)
-    tell(incident, _Kind.OWNER, actor=actor, text=f"{owner or 'Nobody'}.")
+    _set(incident, owner=person)
+    tell(incident, _Kind.OWNER, actor=actor, text=f"{person or 'Nobody'}.")
     record(
         actor=actor,
         action="incident.owner_set",
         target=incident,
         before={"owner": str(before or "")},
-        after={"owner": str(owner or "")},
+        after={"owner": str(person or "")},
     )
     return incident
 
@@ -267,6 +276,24 @@ def write_post_mortem(*, actor: Actor, incident_id: int, text: str) -> Incident:
         _set(incident, post_mortem=text)
         tell(incident, _Kind.POST_MORTEM, actor=actor, text="Written." if text else "Removed.")
         record(actor=actor, action="incident.post_mortem_written", target=incident)
+    return incident
+
+
+@audited
+def update(*, actor: Actor, incident_id: int, **fields: Unpack[IncidentFields]) -> Incident:
+    """Change several things at once, all or none."""
+    incident = _get(incident_id)
+    if "severity" in fields:
+        severity = fields["severity"]
+        incident = set_severity(actor=actor, incident_id=incident_id, severity=severity)
+    if "owner" in fields:
+        incident = set_owner(actor=actor, incident_id=incident_id, owner=fields["owner"])
+    if "is_public" in fields:
+        is_public = fields["is_public"]
+        incident = set_public(actor=actor, incident_id=incident_id, is_public=is_public)
+    if "post_mortem" in fields:
+        text = fields["post_mortem"]
+        incident = write_post_mortem(actor=actor, incident_id=incident_id, text=text)
     return incident
 
 
