@@ -9,8 +9,9 @@ from django.dispatch import receiver
 from audit.signals import chain_damaged, database_bypassed, retention_stuck
 from core.actors import SYSTEM
 from core.jobs import ended
+from core.signals import job_finished, job_started
 from reliability.models import UptimeTest
-from reliability.services import incidents
+from reliability.services import incidents, own_jobs
 from reliability.services.uptime_tests import tell_end
 
 if TYPE_CHECKING:
@@ -60,3 +61,15 @@ def open_for_bypass(records: Sequence[AuditRecord], **_: object) -> None:
         detail=f"{first.target_type} {first.target_id}{more}, by {first.actor_name} "
         f"(audit record {first.pk}).",
     )
+
+
+@receiver(job_started)
+def note_start(name: str, **_: object) -> None:
+    """Take the beginning of a periodic job as a report of its heartbeat."""
+    own_jobs.started(name=name)
+
+
+@receiver(job_finished)
+def note_end(name: str, ok: bool, error: str, **_: object) -> None:  # noqa: FBT001  # a signal's own signature
+    """Take its end."""
+    own_jobs.finished(name=name, ok=ok, error=error)

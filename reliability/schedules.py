@@ -14,6 +14,14 @@ PERIODIC_JOBS: Final = (
         why="Stands in for the daemon: probes what is overdue while no daemon does.",
     ),
     PeriodicJob(
+        name="Heartbeats and maintenance",
+        task="core.run_loop_slice",
+        kwargs={"loop": "reliability.sweep"},
+        cron="* * * * *",
+        expires_seconds=60,
+        why="Stands in for the daemon: looks for late heartbeats and for maintenance that ends.",
+    ),
+    PeriodicJob(
         name="SLO guard",
         task="reliability.guard_objectives",
         cron="*/15 * * * *",

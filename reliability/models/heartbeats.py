@@ -73,6 +73,8 @@ class Heartbeat(models.Model):
     )
     # The platform's own jobs report by this name, not by the token.
     job = models.CharField(max_length=200, blank=True, editable=False)
+    # How the job's own switch stood when it was followed last.
+    job_enabled = models.BooleanField(default=True, editable=False)
     status = models.CharField(max_length=4, choices=Status, default=Status.NEW, editable=False)
     last_ping_at = models.DateTimeField(null=True, editable=False)
     last_success_at = models.DateTimeField(null=True, editable=False)

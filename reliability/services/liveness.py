@@ -17,7 +17,7 @@ LONGEST_SILENCE: Final = timedelta(seconds=30)
 """With more between two notes, it did not watch."""
 
 
-def stamp(*, now: datetime | None = None) -> Blackout | None:
+def stamp(*, now: datetime | None = None, longest: timedelta = LONGEST_SILENCE) -> Blackout | None:
     """Note that the platform watches; return the time since the last note if that is a blackout.
 
     What was due within it is due later by as much. The gap is measured by the clock of the wall: a
@@ -25,7 +25,7 @@ def stamp(*, now: datetime | None = None) -> Blackout | None:
     fault of any job.
     """
     when = now or timezone.now()
-    missed = _stamp(when)
+    missed = _stamp(when, longest)
     if missed is None:
         return None
     start, end = missed.started_at, missed.ended_at or when
@@ -34,7 +34,7 @@ def stamp(*, now: datetime | None = None) -> Blackout | None:
 
 
 @transaction.atomic
-def _stamp(now: datetime) -> Blackout | None:
+def _stamp(now: datetime, longest: timedelta) -> Blackout | None:
     row = Liveness.objects.select_for_update().filter(pk=1).first()
     if row is None:
         Liveness.objects.bulk_create([Liveness(pk=1, at=now)], ignore_conflicts=True)
@@ -45,7 +45,7 @@ def _stamp(now: datetime) -> Blackout | None:
         return None
     last, row.at = row.at, now
     row.save(force_update=True, update_fields=["at"])
-    if age <= LONGEST_SILENCE:
+    if age <= longest:
         return None
     return Blackout.objects.create(kind=Blackout.Kind.STOPPED, started_at=last, ended_at=now)
 

@@ -43,10 +43,15 @@ def _made() -> PlatformCheck | None:
     return found.select_for_update(of=("self",)).first()
 
 
-def _create(url: str) -> None:
-    service = Service.objects.filter(name__iexact=NAME).first() or catalogue.create_service(
+def platform_service() -> Service:
+    """Return the service that stands for the platform itself; it is added if it is missing."""
+    return Service.objects.filter(name__iexact=NAME).first() or catalogue.create_service(
         actor=SYSTEM, name=NAME, owner="the operators", tier="important", url=settings.BASE_URL
     )
+
+
+def _create(url: str) -> None:
+    service = platform_service()
     check = catalogue.create_check(actor=SYSTEM, service_id=service.pk, name="health", url=url)
     PlatformCheck.objects.create(check_made=check, url=url)
 
