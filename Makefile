@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.stamp-dev-$(shell cksum requirements-dev.txt | cut -d' ' -
 MANAGE := $(BIN)/python manage.py
 PYTEST := $(BIN)/python -m pytest -q --cov --cov-report= --cov-fail-under=0
 
-.PHONY: run test browser check bench faults smoke uptime docs schema requirements format clean
+.PHONY: run test browser check bench faults smoke uptime slo docs schema requirements format clean
 
 run: $(RUN_STAMP)  ## start the platform
 	@exec $(MANAGE) up --with-parent
@@ -55,6 +55,9 @@ smoke: $(DEV_STAMP)  ## a whole platform, started as a user starts it
 
 uptime: $(RUN_STAMP)  ## run every check once; exit 1 if anything is down
 	$(MANAGE) uptime_monitor --once
+
+slo: $(RUN_STAMP)  ## judge every objective; exit 1 if an error budget is nearly spent
+	$(MANAGE) slo_guard --once
 
 docs: $(DEV_STAMP)  ## write the reference pages that come from code
 	$(MANAGE) write_docs

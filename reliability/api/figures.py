@@ -73,6 +73,7 @@ class SharesSerializer(serializers.Serializer[Any]):
     degraded_seconds = serializers.FloatField()
     down_seconds = serializers.FloatField()
     unknown_seconds = serializers.FloatField()
+    maintenance_seconds = serializers.FloatField()
     paused_seconds = serializers.FloatField()
     absent_seconds = serializers.FloatField(help_text="Before there was a check.")
 
@@ -83,7 +84,7 @@ class BucketSerializer(SharesSerializer):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     worst = serializers.ChoiceField(
-        choices=["up", "degraded", "down", "unknown", "paused", "absent"]
+        choices=["up", "degraded", "down", "unknown", "maintenance", "paused", "absent"]
     )
 
 
@@ -218,7 +219,7 @@ def _bucket(bucket: Bucket) -> dict[str, Any]:
 
 
 def _shares(shares: Shares) -> dict[str, Any]:
-    parts = ("up", "degraded", "down", "unknown", "paused", "absent")
+    parts = ("up", "degraded", "down", "unknown", "maintenance", "paused", "absent")
     return {
         "availability": shares.availability,
         "coverage": shares.coverage,
