@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -18,6 +19,8 @@ from reliability.services import heartbeats
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+logger = logging.getLogger(__name__)
+
 METHODS: Final = ("GET", "HEAD", "POST")
 _KINDS: Final = {
     "": Kind.SUCCESS,
@@ -33,6 +36,7 @@ _UNKNOWN: Final = (
     "No job reports here. Compare the address with that on the page of the heartbeat; it may have "
     "been renewed.\n"
 )
+_AWAY: Final = "The report could not be stored; report again in a few seconds.\n"
 _NONSENSE: Final = (
     "Add nothing to the address for a success, or /start, /fail, /log or the exit code, 0 to 255.\n"
 )
@@ -54,6 +58,21 @@ def report(request: HttpRequest, token: str, what: str = "") -> HttpResponse:
     if len(run_id) > heartbeats.MAX_RUN_ID or not run_id.isprintable():
         text = f"A run id has up to {heartbeats.MAX_RUN_ID} printable characters.\n"
         return _answer(text, status=400)
+    try:
+        return _take(request, token, kind, exit_code, run_id)
+    except Exception:
+        # Django's own line about a view that fails shows the address.
+        logger.exception("A report of a job could not be taken.")
+        return _answer(_AWAY, status=503, headers={"Retry-After": "10"})
+
+
+# What the tests of architecture read: anybody may call, and the address is the secret.
+report.capabilities = dict.fromkeys(METHODS, PUBLIC)  # type: ignore[attr-defined]
+
+
+def _take(
+    request: HttpRequest, token: str, kind: Kind | None, exit_code: int | None, run_id: str
+) -> HttpResponse:
     is_token = bool(_UUID.fullmatch(token))
     if is_token and kind is None:
         return _answer(_NONSENSE, status=404)
@@ -66,10 +85,6 @@ def report(request: HttpRequest, token: str, what: str = "") -> HttpResponse:
         body=_body(request),
     )
     return _answer("OK\n") if is_taken else _answer(_UNKNOWN, status=404)
-
-
-# What the tests of architecture read: anybody may call, and the address is the secret.
-report.capabilities = dict.fromkeys(METHODS, PUBLIC)  # type: ignore[attr-defined]
 
 
 def _body(request: HttpRequest) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection, transaction
@@ -113,10 +113,11 @@ def _find(condition: str, value: str | UUID) -> dict[str, Any] | None:
 
 
 def _read_time(value: str | datetime | None) -> datetime | None:
-    """Return a moment as SQLite stores it."""
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value).replace(tzinfo=timezone.get_default_timezone())
+    """Return a moment as SQLite stores it: text, or naive, and always UTC."""
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC)
 
 
 def _job_of(found: dict[str, Any]) -> Job:
