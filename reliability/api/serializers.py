@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from core.rest.serializers import StrictSerializer
+from reliability.api.heartbeats import HeartbeatSerializer
 from reliability.models import Check, Service, UptimeTest
 from reliability.models.fields import validate_headers
 from reliability.selectors.states import worst_state
@@ -42,20 +43,33 @@ class CheckSerializer(CheckUrlSerializer):
     headers = serializers.JSONField(
         write_only=True, required=False, allow_null=True, validators=[validate_headers]
     )
+    heartbeat = HeartbeatSerializer(required=False)
+    parents = serializers.PrimaryKeyRelatedField(
+        queryset=Check.objects.only("pk"), many=True, required=False
+    )
     status = CheckStateSerializer(source="says", read_only=True)
+    flapping = serializers.BooleanField(source="state.is_flapping", read_only=True)
+    certificate_ends_at = serializers.DateTimeField(
+        source="state.cert_not_after", read_only=True, allow_null=True
+    )
 
     class Meta:
         model = Check
         fields: ClassVar = [
             "id",
             "service",
-            "kind",
             *catalogue.CHECK_FIELDS,
             "status",
+            "flapping",
+            "certificate_ends_at",
             "created_at",
             "updated_at",
         ]
-        read_only_fields: ClassVar = ["kind", "created_at", "updated_at"]
+        read_only_fields: ClassVar = ["created_at", "updated_at"]
+
+    def validate_parents(self, parents: list[Check]) -> list[int]:
+        """Give the catalogue numbers, as it wants them."""
+        return [parent.pk for parent in parents]
 
     def validate_service(self, service: Service) -> Service:
         """Keep a check with its service: its history belongs there."""

@@ -180,6 +180,7 @@ class Prober:
             at=result.at,
             latency_ms=result.latency_ms,
             late_seconds=late,
+            is_definite=result.is_definite,
         )
         self.pending.note(target, watch.tracker, shifts, result)
 

@@ -4,6 +4,8 @@ import enum
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from reliability.engine import flapping
+
 _RECENT = 5
 _SLOW_OF_RECENT = 3
 _RECENT_MASK = (1 << _RECENT) - 1
@@ -39,6 +41,7 @@ class Rules:
     strikes_down: int = 2
     strikes_up: int = 2
     degraded_ms: float | None = None
+    down_at_once: bool = False
 
     @property
     def validity(self) -> timedelta:
@@ -51,7 +54,8 @@ class Tracker:
     """What one check remembers between results.
 
     `since` is when the standing began, `streak_at` the first probe of the present streak, `slow`
-    the last five successes as bits.
+    the last five successes as bits, `changes` which of the last results differed from the one
+    before.
     """
 
     since: datetime
@@ -62,6 +66,8 @@ class Tracker:
     streak_at: datetime | None = None
     last_at: datetime | None = None
     slow: int = 0
+    changes: int = 0
+    is_flapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +92,66 @@ def advance(
     at: datetime,
     latency_ms: float = 0.0,
     late_seconds: float = 0.0,
+    is_definite: bool = False,
 ) -> tuple[Tracker, tuple[Shift, ...]]:
     """Take one result into account and return the new memory with the shifts it caused.
 
     `at` is when the probe began, `late_seconds` how long it had waited for a place by then. DOWN
     counts from the first failed probe of the streak, UP after it from the first successful one.
+    A failure that `is_definite` needs no second one where the rules say so.
     A clock that steps back by less than an interval makes no negative time; after a longer step
     the memory begins anew at the new time.
     """
+    changes = _changes(tracker, ok=ok)
+    tracker, at, back = _after_clock(tracker, rules, at)
+    if not back:
+        tracker, back = _expire(tracker, rules, at, late_seconds)
+    if ok:
+        tracker, shifts = _succeed(tracker, rules, at, latency_ms)
+    else:
+        strikes = 1 if is_definite and rules.down_at_once else rules.strikes_down
+        tracker, shifts = _fail(tracker, strikes, at)
+    is_flapping = flapping.flaps(changes, was_flapping=tracker.is_flapping)
+    memory = replace(tracker, last_at=at, changes=changes, is_flapping=is_flapping)
+    return memory, back + shifts
+
+
+def lose(tracker: Tracker, rules: Rules, *, at: datetime) -> tuple[Tracker, tuple[Shift, ...]]:
+    """Take into account a probe that says nothing about its target: it could not be made.
+
+    Nobody knows how the target stands since the first doubt; earlier strikes count no more.
+    """
+    tracker, at, back = _after_clock(tracker, rules, at)
+    standing = tracker.standing
+    if standing is Standing.UNKNOWN:
+        return _begun(tracker, tracker.since, last_at=at), back
+    doubted = tracker.streak_fail and standing is not Standing.DOWN and tracker.streak_at
+    since = max(tracker.streak_at if doubted and tracker.streak_at else at, tracker.since)
+    return _begun(tracker, since, last_at=at), (*back, Shift(since, standing, Standing.UNKNOWN))
+
+
+def _changes(tracker: Tracker, *, ok: bool) -> int:
+    is_first = not tracker.streak_ok and not tracker.streak_fail
+    differs = not is_first and ok is not bool(tracker.streak_ok)
+    return flapping.remember(tracker.changes, differs=differs)
+
+
+def _begun(tracker: Tracker, since: datetime, *, last_at: datetime | None = None) -> Tracker:
+    """Begin anew; how often the target changed its mind is not forgotten."""
+    return Tracker(
+        since=since, last_at=last_at, changes=tracker.changes, is_flapping=tracker.is_flapping
+    )
+
+
+def _after_clock(
+    tracker: Tracker, rules: Rules, at: datetime
+) -> tuple[Tracker, datetime, tuple[Shift, ...]]:
+    """Return what a clock that stepped back leaves of the memory, and the moment that counts."""
     known_until = max(tracker.since, tracker.last_at or tracker.since)
     if at < known_until - timedelta(seconds=rules.interval_seconds):
-        tracker, gap = _restart(tracker, at)
-    else:
-        at = max(at, known_until)
-        tracker, gap = _expire(tracker, rules, at, late_seconds)
-    decide = _succeed if ok else _fail
-    tracker, shifts = decide(tracker, rules, at, latency_ms)
-    return replace(tracker, last_at=at), gap + shifts
+        tracker, back = _restart(tracker, at)
+        return tracker, at, back
+    return tracker, max(at, known_until), ()
 
 
 def _expire(
@@ -124,7 +173,7 @@ def _expire(
     if before is Standing.DOWN:
         tracker = replace(tracker, state=State.DOWN, since=at, streak_ok=0)
         return tracker, (lost, Shift(at, Standing.UNKNOWN, before))
-    return Tracker(since=expired_at), (lost,)
+    return _begun(tracker, expired_at), (lost,)
 
 
 def _restart(tracker: Tracker, at: datetime) -> tuple[Tracker, tuple[Shift, ...]]:
@@ -139,18 +188,16 @@ def _restart(tracker: Tracker, at: datetime) -> tuple[Tracker, tuple[Shift, ...]
         tracker = replace(tracker, state=State.DOWN, since=at, streak_ok=0, last_at=at)
         return tracker, (lost, Shift(at, Standing.UNKNOWN, before))
     if before is Standing.UNKNOWN and tracker.since <= at:
-        return Tracker(since=tracker.since), ()
-    return Tracker(since=at), (lost,)
+        return _begun(tracker, tracker.since), ()
+    return _begun(tracker, at), (lost,)
 
 
-def _fail(
-    tracker: Tracker, rules: Rules, at: datetime, _latency_ms: float
-) -> tuple[Tracker, tuple[Shift, ...]]:
+def _fail(tracker: Tracker, strikes: int, at: datetime) -> tuple[Tracker, tuple[Shift, ...]]:
     began_at = tracker.streak_at if tracker.streak_fail and tracker.streak_at else at
     tracker = replace(tracker, streak_ok=0, streak_fail=tracker.streak_fail + 1, streak_at=began_at)
     if tracker.standing is Standing.DOWN:
         return replace(tracker, state=State.DOWN), ()
-    if tracker.streak_fail < rules.strikes_down:
+    if tracker.streak_fail < strikes:
         return replace(tracker, state=State.SUSPECT), ()
     return _stand(replace(tracker, state=State.DOWN), Standing.DOWN, began_at)
 

@@ -12,14 +12,17 @@ from django.utils import timezone
 from core.fields import SealedJSONField
 from core.targets import shown_url
 from reliability.engine.probe import Failure
+from reliability.engine.probes.base import TLS_PORT
 from reliability.engine.strikes import Standing, State
 from reliability.models.fields import (
+    parse_name_server,
     validate_accept,
     validate_assertions,
     validate_headers,
     validate_host,
     validate_line,
     validate_name_server,
+    validate_reachable,
     validate_tags,
     validate_target,
 )
@@ -287,8 +290,26 @@ class Check(models.Model):
 
     @property
     def shown_url(self) -> str:
-        """The URL without its query, for whoever may not change the check."""
-        return shown_url(self.url)
+        """What is asked, without the query of a URL, for whoever may not change the check."""
+        return shown_url(self.url) if self.kind == self.Kind.HTTP else self.target
+
+    @property
+    def target(self) -> str:
+        """What is asked, in one line."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        match self.kind:
+            case self.Kind.HTTP:
+                return self.url
+            case self.Kind.TCP:
+                return f"{host}:{self.port}"
+            case self.Kind.TLS:
+                return f"{host}:{self.port or TLS_PORT}"
+            case self.Kind.DNS:
+                return f"{self.dns_type} {self.host}"
+            case self.Kind.HEARTBEAT:
+                return "heartbeat"
+            case _:
+                return self.host
 
     @property
     def says(self) -> Says:
@@ -305,6 +326,11 @@ class Check(models.Model):
                 raise ValidationError(
                     {name: f"A check of this kind needs it: {_NEEDED_WORDS[name]}."}
                 )
+        if self.kind not in {self.Kind.HTTP, self.Kind.HEARTBEAT, self.Kind.DNS}:
+            validate_reachable("host", self.host, self.port or 0)
+        if self.kind == self.Kind.DNS and self.dns_server:
+            address, port = parse_name_server(self.dns_server)
+            validate_reachable("dns_server", address, port)
 
 
 class CheckState(models.Model):
@@ -333,9 +359,6 @@ class CheckState(models.Model):
     last_ms = models.FloatField(null=True)
     last_failure = models.CharField(max_length=10, blank=True, choices=FAILURES)
     last_detail = models.CharField(max_length=200, blank=True)
-    alert_seq = models.PositiveBigIntegerField(default=0)
-    # Somebody ended the incident by hand; none is opened until the check was up in between.
-    settled = models.BooleanField(default=False, db_default=False)
     # Only where the rhythm of the check does not tell: a heartbeat holds until its next is due.
     valid_until = models.DateTimeField(null=True)
     # The last 21 results, newest lowest: a set bit is one that differs from the one before it.
@@ -343,6 +366,8 @@ class CheckState(models.Model):
     is_flapping = models.BooleanField(default=False, db_default=False)
     cert_not_after = models.DateTimeField(null=True)
     cert_fingerprint = models.CharField(max_length=64, blank=True, default="", db_default="")
+    # The alert about the end of the certificate is open.
+    cert_warned = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         ordering = ["check_of"]

@@ -9,11 +9,12 @@ from typing import Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from core.addresses import Allow, Policy
+from core.addresses import Allow, Policy, is_allowed
 from core.errors import DomainError
-from core.targets import check_url
+from core.targets import RefusedTargetError, check_url
 from reliability.engine import assertions, recurrence
 from reliability.engine.probe import parse_accept
+from reliability.engine.probes.base import DNS_PORT
 
 MAX_HEADERS: Final = 20
 MAX_HEADER_VALUE: Final = 2000
@@ -21,6 +22,7 @@ MAX_ASSERTIONS: Final = 20
 MAX_TAGS: Final = 20
 MAX_TAG: Final = 50
 
+_CAN_BE_NUMERIC: Final = re.compile(r"(?:.*\.)?(?:0x[0-9a-fA-F]*|[0-9]+)")
 _HOST_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 # The client sets these itself; other values would break the exchange.
@@ -76,20 +78,45 @@ def validate_headers(value: object) -> None:
 
 
 def validate_host(value: str) -> None:
-    """Refuse what is neither a name nor an address."""
-    name = value.rstrip(".")
-    if not _is_address(value) and not all(map(_HOST_LABEL.fullmatch, name.split("."))):
+    """Refuse what is neither a name nor an address; numbers that look like one deceive."""
+    name = value.removesuffix(".")
+    is_numeric = bool(_CAN_BE_NUMERIC.fullmatch(name))
+    if not _is_address(value) and (
+        is_numeric or not all(map(_HOST_LABEL.fullmatch, name.split(".")))
+    ):
         message = "Give a name such as db.example.com, or an address, without scheme and port."
         raise ValidationError(message, code="bad_host")
 
 
+def parse_name_server(value: str) -> tuple[str, int]:
+    """Read the address of a name server, with its port if that is another; raises ValueError."""
+    if _is_address(value):
+        return value, DNS_PORT
+    host, _, port = value.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    is_port = port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
+    if not is_port or not _is_address(bare):
+        message = "Give an address such as 192.0.2.53 or 192.0.2.53:5353."
+        raise ValueError(message)
+    return bare, int(port)
+
+
 def validate_name_server(value: str) -> None:
     """Refuse what is no address of a name server: a name would have to be looked up itself."""
-    host, _, port = value.removeprefix("[").replace("]", "").rpartition(":")
-    is_port = port.isdecimal() and 0 < int(port) < 2**16
-    if not _is_address(value) and not (_is_address(host) and is_port):
-        message = "Give an address such as 192.0.2.53 or 192.0.2.53:5353."
-        raise ValidationError(message, code="bad_address")
+    if value:
+        try:
+            parse_name_server(value)
+        except ValueError as error:
+            raise ValidationError(str(error), code="bad_address") from error
+
+
+def validate_reachable(field: str, host: str, port: int) -> None:
+    """Refuse a literal address that the outgoing policy refuses; names are judged when asked."""
+    allow = Allow.parse(settings.OPS_OUTGOING_ALLOW)
+    policy = Policy.MONITOR
+    if _is_address(host) and not is_allowed(host, port=port, policy=policy, allow=allow, host=host):
+        error = RefusedTargetError(policy)
+        raise ValidationError({field: ValidationError(error.message, code=error.code)})
 
 
 def validate_assertions(value: object) -> None:

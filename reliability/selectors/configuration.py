@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 from django.db.models import Q
 
 from core.keyring import KeyringError
-from reliability.engine.probe import Target, parse_accept
+from reliability.engine import assertions
+from reliability.engine.probe import KINDS, Target, parse_accept
 from reliability.engine.strikes import Rules, Standing, State, Tracker
 from reliability.models import Check
 from reliability.models.checks import RETRY_SECONDS
+from reliability.models.fields import parse_name_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,19 +28,22 @@ _LOOKED_AT: Final = 100
 
 
 def versions() -> dict[int, int]:
-    """Return the configuration version of every check that is on."""
-    return dict(Check.objects.filter(enabled=True).values_list("pk", "config_version"))
+    """Return the configuration version of every check that is on and asked by the prober."""
+    asked = Check.objects.filter(kind__in=KINDS, enabled=True)
+    return dict(asked.values_list("pk", "config_version"))
 
 
 def targets(check_ids: Iterable[int] | None = None) -> list[Target]:
     """Return what the engine needs of these checks, or of all that are on."""
     wanted = Q(enabled=True) if check_ids is None else Q(pk__in=list(check_ids))
-    return [target_of(check) for check in _readable(Check.objects.filter(wanted).order_by("pk"))]
+    found = Check.objects.filter(wanted, kind__in=KINDS).order_by("pk")
+    return [target_of(check) for check in _readable(found)]
 
 
 def watches(check_ids: Iterable[int]) -> list[tuple[Target, Tracker]]:
     """Return these checks with what they remember, as far as they are on and can be read."""
-    wanted = Check.objects.filter(pk__in=list(check_ids), enabled=True).select_related("state")
+    wanted = Check.objects.filter(pk__in=list(check_ids), enabled=True, kind__in=KINDS)
+    wanted = wanted.select_related("state")
     return [(target_of(check), tracker_of(check.state)) for check in _readable(wanted)]
 
 
@@ -75,21 +80,32 @@ def target_of(check: Check) -> Target:
     return Target(
         check_id=check.pk,
         config_version=check.config_version,
+        kind=check.kind,
         url=check.url,
+        name=check.host,
+        port=check.port,
+        family=check.ip_family,
         rules=Rules(
             interval_seconds=check.interval_seconds,
             timeout_seconds=check.timeout_seconds,
             strikes_down=check.strikes_down,
             strikes_up=check.strikes_up,
             degraded_ms=check.degraded_ms,
+            down_at_once=check.down_at_once,
         ),
         retry_seconds=retry,
         method=check.method,
         headers=check.headers or {},
+        body=check.body,
         accept=parse_accept(check.accept),
         body_contains=check.body_contains,
+        assertions=assertions.parse(check.assertions),
         follow_redirects=check.follow_redirects,
         verify_tls=check.tls_verify,
+        tls_min_days=check.tls_min_days,
+        dns_type=check.dns_type,
+        dns_expected=frozenset(line for line in check.dns_expected.splitlines() if line.strip()),
+        dns_server=parse_name_server(check.dns_server) if check.dns_server else None,
     )
 
 
@@ -104,6 +120,8 @@ def tracker_of(state: CheckState) -> Tracker:
         streak_at=state.streak_at,
         last_at=state.last_at,
         slow=state.slow,
+        changes=state.changes,
+        is_flapping=state.is_flapping,
     )
 
 

@@ -13,17 +13,17 @@ from core.errors import InvalidInputError, NotFoundError
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
 from reliability.models.checks import PAUSED
-from reliability.services import check_alerts, news, objectives, rhythms, states
+from reliability.services import check_alerts, dependencies, news, objectives, rhythms, states
 from reliability.services.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from django.db import models
 
     from core.actors import Actor
 
-_TYPED: Final = frozenset({"name", "owner", "url", "accept"})
+_TYPED: Final = frozenset({"name", "owner", "url", "accept", "host", "dns_server"})
 
 
 class ServiceFields(TypedDict, total=False):
@@ -67,6 +67,7 @@ class CheckFields(TypedDict, total=False):
     ip_family: str
     down_at_once: bool
     tags: list[str]
+    parents: Sequence[int]
     enabled: bool
     heartbeat: Mapping[str, Any]
 
@@ -74,8 +75,10 @@ class CheckFields(TypedDict, total=False):
 # These two classes are the one list of what can be set; forms and the API read it here.
 SERVICE_FIELDS: Final = tuple(ServiceFields.__annotations__)
 CHECK_FIELDS: Final = tuple(CheckFields.__annotations__)
-# Headers can be set and are never shown; the rhythm of a heartbeat has a row of its own.
-_APART: Final = frozenset({"headers", "heartbeat"})
+# Headers can be set and are never shown; a rhythm and parents are rows of their own.
+_APART: Final = frozenset({"headers", "heartbeat", "parents"})
+# What was found of another target says nothing about this one.
+_TARGET: Final = ("kind", "url", "host", "port")
 OPEN_CHECK_FIELDS: Final = tuple(name for name in CHECK_FIELDS if name not in _APART)
 
 
@@ -132,12 +135,14 @@ def delete_service(*, actor: Actor, service_id: int) -> None:
 def create_check(*, actor: Actor, service_id: int, **fields: Unpack[CheckFields]) -> Check:
     """Add a check; the prober takes it up within seconds and asks at once."""
     check = Check(service=_locked_service(service_id))
-    rhythm = fields.pop("heartbeat", {})
+    rhythm, parents = fields.pop("heartbeat", {}), fields.pop("parents", ())
     _fill(check, fields)
     check.headers = check.headers or None
     validate(check)
     _refuse_rhythm(check, rhythm)
     check.save(force_insert=True)
+    if parents:
+        dependencies.depend(check, parents)
     now = timezone.now()
     CheckState.objects.create(check_of=check, since=now)
     reason = "created" if check.enabled else PAUSED
@@ -158,8 +163,10 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
     """
     state, check = _locked_check(check_id)
     before, was_enabled = _told_check(check), check.enabled
-    rhythm = fields.pop("heartbeat", {})
+    rhythm, parents = fields.pop("heartbeat", {}), fields.pop("parents", None)
     _fill(check, fields)
+    if parents is not None:
+        dependencies.depend(check, parents)
     _refuse_rhythm(check, rhythm)
     _refuse_turning(before["kind"], check.kind)
     old, new = changes(before, _told_check(check))
@@ -176,6 +183,8 @@ def update_check(*, actor: Actor, check_id: int, **fields: Unpack[CheckFields]) 
     validate(check, exclude=() if "headers" in fields else ("headers",))
     check.config_version += 1
     check.save(force_update=True)
+    if not new.keys().isdisjoint(_TARGET):
+        states.forget_certificate(state=state)
     if was_enabled and not check.enabled:
         check_alerts.switched_off(actor=actor, check=check)
         states.reset(state=state, reason=PAUSED)
@@ -246,9 +255,19 @@ def _save_service(service: Service) -> None:
 
 def _fill(row: models.Model, fields: Mapping[str, object]) -> None:
     """Set the fields; spaces around what people type as a name or address mean nothing."""
-    for name, value in fields.items():
-        is_typed = isinstance(value, str) and name in _TYPED
-        setattr(row, name, str(value).strip() if is_typed else value)
+    for name, given in fields.items():
+        if isinstance(given, str) and name in _TYPED:
+            setattr(row, name, given.strip())
+        elif name == "tags" and isinstance(given, list):
+            setattr(row, name, _unique(given))
+        else:
+            setattr(row, name, given)
+
+
+def _unique(tags: list[object]) -> list[object]:
+    """Keep each tag once; what is no text is left for the validation to refuse."""
+    tidy = [tag.strip() if isinstance(tag, str) else tag for tag in tags]
+    return [tag for number, tag in enumerate(tidy) if tag not in tidy[:number]]
 
 
 def _told(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
@@ -256,7 +275,8 @@ def _told(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _told_check(check: Check) -> dict[str, Any]:
-    return {"service": check.service.name, **_told(check, OPEN_CHECK_FIELDS)}
+    parents = dependencies.parents_of(check)
+    return {"service": check.service.name, **_told(check, OPEN_CHECK_FIELDS), "parents": parents}
 
 
 def _shown(told: dict[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.db import transaction
 
 from core import leases
 from core.actors import Actor
 from reliability.models import Check, CheckState, Sample
-from reliability.services import answers, news, standings
+from reliability.services import answers, news, overlays, standings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from core.leases import Held
     from reliability.engine.batch import Batch, Flip
@@ -31,6 +33,11 @@ _STATE_FIELDS: Final = (
     "streak_fail",
     "streak_at",
     "slow",
+    "changes",
+    "is_flapping",
+    "cert_not_after",
+    "cert_fingerprint",
+    "cert_warned",
     "last_at",
     "last_code",
     "last_ms",
@@ -39,46 +46,146 @@ _STATE_FIELDS: Final = (
 )
 
 
+class _Known(NamedTuple):
+    """What storing needs to know of a check."""
+
+    pk: int
+    version: int
+    service_id: int
+    kind: str
+    tls_min_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Overlay:
+    """What a check shows beside its state, and whether that is news."""
+
+    not_after: datetime | None
+    fingerprint: str
+    warns: bool
+    flapping_turned: bool
+    warning_turned: bool
+
+    @property
+    def is_told(self) -> bool:
+        return self.flapping_turned or self.warning_turned
+
+
 @transaction.atomic
-def store(*, batch: Batch, held: Held) -> set[int]:
+def store(*, batch: Batch, held: Held, is_old: bool = False) -> set[int]:
     """Store a batch and return the checks whose stored configuration is another one by now.
 
     The lease fences the transaction: a prober that was replaced stores nothing and gets
     LeaseLostError. What belongs to another configuration is left out, apart from the results
-    themselves. A batch that is stored twice changes nothing the second time.
+    themselves, and of a batch that `is_old` what somebody found more of since. A batch that is
+    stored twice changes nothing the second time.
     """
     leases.fence(held)
     rows = CheckState.objects.select_for_update().filter(pk__in=batch.check_ids).order_by("pk")
     locked = {state.pk: state for state in rows}
     found = Check.objects.filter(pk__in=locked, enabled=True)
     known = {
-        key: (version, service_id)
-        for key, version, service_id in found.values_list("pk", "config_version", "service_id")
+        row.pk: row
+        for row in (
+            _Known(*values)
+            for values in found.values_list(
+                "pk", "config_version", "service_id", "kind", "tls_min_days"
+            )
+        )
     }
-    versions = {key: version for key, (version, _) in known.items()}
-    stale = {key for key, (version, _) in batch.trackers.items() if versions.get(key) != version}
+    stale = {key for key, (version, _) in batch.trackers.items() if not _is_of(known, key, version)}
+    if is_old:
+        stale |= {key for key in batch.trackers if _is_older(batch, locked, key)}
     store_samples(result for result in batch.results if result.check_id in locked)
-    flips = [flip for flip in batch.flips if versions.get(flip.check_id) == flip.config_version]
-    stale |= _apply(flips, locked)
     latest = {result.check_id: result for result in batch.results}
-    for key, (_, tracker) in batch.trackers.items():
+    flips = [
+        flip
+        for flip in batch.flips
+        if _is_of(known, flip.check_id, flip.config_version) and flip.check_id not in stale
+    ]
+    flips.sort(key=lambda flip: (known[flip.check_id].service_id, flip.check_id))
+    overlaid = [
+        (key, tracker, _overlay(locked[key], known[key], tracker, latest.get(key)))
+        for key, (_, tracker) in batch.trackers.items()
+        if key not in stale
+    ]
+    changed = [(key, tracker, overlay) for key, tracker, overlay in overlaid if overlay.is_told]
+    # An alert needs no headers, which perhaps nobody can open just now.
+    named = Check.objects.select_related("service").defer("headers")
+    checks = named.in_bulk({flip.check_id for flip in flips} | {key for key, _, _ in changed})
+    # What flaps is told before it turns: then nobody is told of the turn.
+    for key, tracker, overlay in changed:
+        _tell_overlay(checks[key], tracker, overlay)
+    stale |= _apply(flips, checks, locked)
+    for key, tracker, _ in overlaid:
         if key not in stale and locked[key].state != tracker.state:
-            _, service_id = known[key]
+            service_id = known[key].service_id
             news.service_changed(service_id=service_id, check_id=key, state=tracker.state)
     _save_states(
         [
-            _filled(locked[key], tracker, latest.get(key))
-            for key, (_, tracker) in batch.trackers.items()
+            _filled(locked[key], tracker, latest.get(key), overlay)
+            for key, tracker, overlay in overlaid
             if key not in stale
         ]
     )
     return stale
 
 
+def _is_of(known: dict[int, _Known], key: int, version: int) -> bool:
+    """Tell whether a check still has the configuration that it was asked by."""
+    return key in known and known[key].version == version
+
+
+def _is_older(batch: Batch, locked: dict[int, CheckState], key: int) -> bool:
+    """Tell whether somebody else has found more since."""
+    _, tracker = batch.trackers[key]
+    state = locked[key]
+    return state.last_at is not None and (
+        tracker.last_at is None or tracker.last_at < state.last_at
+    )
+
+
+def _overlay(state: CheckState, known: _Known, tracker: Tracker, latest: Result | None) -> _Overlay:
+    """Return what is to be told of a check beside its state."""
+    not_after, fingerprint = state.cert_not_after, state.cert_fingerprint
+    if latest is not None and latest.certificate is not None:
+        not_after = latest.certificate.not_after
+        fingerprint = latest.certificate.fingerprint
+    elif latest is not None and latest.ok:
+        # It answered, and showed none.
+        not_after, fingerprint = None, ""
+    warns = known.kind == Check.Kind.HTTP and overlays.ends_soon(
+        not_after=not_after,
+        min_days=known.tls_min_days,
+        at=tracker.last_at or tracker.since,
+    )
+    return _Overlay(
+        not_after,
+        fingerprint,
+        warns=warns,
+        flapping_turned=tracker.is_flapping is not state.is_flapping,
+        warning_turned=warns is not state.cert_warned,
+    )
+
+
+def _tell_overlay(check: Check, tracker: Tracker, overlay: _Overlay) -> None:
+    at = tracker.last_at or tracker.since
+    if overlay.flapping_turned:
+        overlays.flapping_changed(actor=PROBER, check=check, is_flapping=tracker.is_flapping, at=at)
+    if overlay.warning_turned:
+        overlays.certificate_changed(
+            actor=PROBER, check=check, not_after=overlay.not_after, ends_soon=overlay.warns, at=at
+        )
+
+
 def store_samples(results: Iterable[Result], *, manual: bool = False) -> None:
-    """Insert results; what a failed one answered is masked first."""
+    """Insert results; what a failed one answered is masked first.
+
+    A probe that could not be made says nothing about its target: it is no result of it, and shown
+    only to whoever asked.
+    """
     Sample.objects.bulk_create(
-        (_sample(result, manual=manual) for result in results),
+        (_sample(result, manual=manual) for result in results if manual or not result.is_unknown),
         batch_size=_INSERTED_AT_ONCE,
         # A flush may be repeated after a commit whose confirmation was lost.
         ignore_conflicts=True,
@@ -103,11 +210,8 @@ def _sample(result: Result, *, manual: bool) -> Sample:
     )
 
 
-def _apply(flips: list[Flip], locked: dict[int, CheckState]) -> set[int]:
+def _apply(flips: list[Flip], checks: dict[int, Check], locked: dict[int, CheckState]) -> set[int]:
     """Write the shifts in their order; return the checks whose stored past is another one."""
-    # An incident needs no headers, which perhaps nobody can open just now.
-    found = Check.objects.select_related("service").defer("headers")
-    checks = found.in_bulk({flip.check_id for flip in flips})
     stale: set[int] = set()
     by_check: defaultdict[int, list[Flip]] = defaultdict(list)
     for flip in flips:
@@ -127,7 +231,9 @@ def _apply(flips: list[Flip], locked: dict[int, CheckState]) -> set[int]:
     return stale
 
 
-def _filled(state: CheckState, tracker: Tracker, latest: Result | None) -> CheckState:
+def _filled(
+    state: CheckState, tracker: Tracker, latest: Result | None, overlay: _Overlay
+) -> CheckState:
     state.state = tracker.state
     state.standing = tracker.standing
     state.since = tracker.since
@@ -135,6 +241,11 @@ def _filled(state: CheckState, tracker: Tracker, latest: Result | None) -> Check
     state.streak_fail = tracker.streak_fail
     state.streak_at = tracker.streak_at
     state.slow = tracker.slow
+    state.changes = tracker.changes
+    state.is_flapping = tracker.is_flapping
+    state.cert_not_after = overlay.not_after
+    state.cert_fingerprint = overlay.fingerprint
+    state.cert_warned = overlay.warns
     state.last_at = tracker.last_at
     if latest is not None:
         state.last_code = latest.status_code

@@ -40,11 +40,13 @@ def reset(*, state: CheckState, reason: str) -> None:
     now = max(timezone.now(), state.since)
     StateSegment.objects.filter(check_of=state.pk, ended_at=None).update(ended_at=now)
     _open(state.pk, Standing.UNKNOWN, now, reason)
-    # The number of alerts goes on: it orders the messages about this check for ever.
-    fresh = CheckState(
-        check_of_id=state.pk, state=State.UNKNOWN, since=now, alert_seq=state.alert_seq
-    )
+    fresh = CheckState(check_of_id=state.pk, state=State.UNKNOWN, since=now)
     fresh.save(force_update=True)
+
+
+def forget_certificate(*, state: CheckState) -> None:
+    """Forget the certificate of a locked check that asks somebody else from now on."""
+    CheckState.objects.filter(pk=state.pk).update(cert_not_after=None, cert_fingerprint="")
 
 
 def _open(check_id: int, standing: Standing, at: datetime, reason: str) -> None:

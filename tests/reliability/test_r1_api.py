@@ -63,7 +63,6 @@ def test_bad_input_is_refused_by_its_field(engineer, make_service, field, value)
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("kind", "tcp", "This field cannot be set."),
         ("id", 5, "This field cannot be set."),
         ("intervall_seconds", 20, "There is no such field."),
     ],
