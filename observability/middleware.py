@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _LONGEST_PATH: Final = 512
 _LONGEST_USER_AGENT: Final = 256
 # Machines ask these every few seconds; their lines would bury all others.
-_QUIET_PATHS: Final = frozenset({"/healthz", "/readyz"})
+_QUIET_PATHS: Final = frozenset({"/healthz", "/healthz/strict", "/readyz"})
 # Whoever knows the address of a heartbeat can report in the name of its job.
 _HIDDEN_BELOW: Final = "/hb/"
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 
-from core.components import Column, Table, badge, when
+from core.adminlists import BoundedPaginator
+from core.components import Column, Table, badge, table_of, when
+from reliability.admin.contexts.shared import link
+from reliability.engine.burn_rate import PAIRS
 from reliability.engine.slo import State
 from reliability.selectors import objectives
 from reliability.selectors.bars import percent, span
+from reliability.selectors.indicators import watched
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from reliability.models import SLO, Service
+    from reliability.models import SLO, Alert, Service
     from reliability.selectors.objectives import Standing
 
 TONES: Final[dict[str, str]] = {
@@ -34,6 +38,7 @@ WORDS: Final[dict[str, str]] = {
 }
 _SECOND: Final = 1_000_000
 _MOST_SHOWN: Final = 999
+_LISTED: Final = 10
 
 
 def objectives_of(request: HttpRequest, service: Service) -> dict[str, Any]:
@@ -57,6 +62,156 @@ def objectives_of(request: HttpRequest, service: Service) -> dict[str, Any]:
         ),
         "may_add_objective": request.user.has_perm("reliability.add_slo"),
     }
+
+
+def objective_context(request: HttpRequest, slo: SLO) -> dict[str, Any]:
+    """Return what the page of an objective shows."""
+    may = request.user.has_perm
+    found = objectives.standing(slo)
+    context: dict[str, Any] = {
+        "standing": found,
+        "badge": state_badge(found.state) if slo.enabled else off_badge(),
+        "promise": objectives.promise(slo),
+        "left": left(found),
+        "bar": budget_bar(found.remaining_share, found.state),
+        "facts": _facts(request, found),
+        "burns": _burns(found),
+        "warning": too_coarse(found.reading.interval_seconds) if found.is_too_coarse else "",
+        "edit_url": "",
+        "run_url": "",
+    }
+    if may("reliability.change_slo"):
+        context["edit_url"] = reverse("admin:reliability_slo_change", args=[slo.pk])
+    if may("reliability.run_uptimetest") and watched.check_ids(slo):
+        context["run_url"] = reverse("admin:reliability_slo_run", args=[slo.pk])
+    if may("reliability.view_slosnapshot"):
+        context["snapshots"] = _snapshots(request, found)
+    if may("reliability.view_alert"):
+        context["alerts"] = _alerts(request, slo)
+    return context
+
+
+def too_coarse(interval_seconds: float | None) -> str:
+    """Return why the checks of an objective ask too rarely for it."""
+    return (
+        f"The interval is too coarse for this objective: the checks ask every "
+        f"{interval_seconds or 0:.0f} s, and fewer than three lost probes in an hour would burn as "
+        "fast as what raises an alert. Alerts wait for three; ask more often, or promise less."
+    )
+
+
+def off_badge() -> str:
+    """Return the label of an objective that is switched off."""
+    return badge("off", "Off", "unknown")
+
+
+def _facts(request: HttpRequest, found: Standing) -> list[tuple[str, object]]:
+    slo = found.slo
+    checks = ", ".join(check.label for check in slo.checks.order_by("pk")[:_LISTED])
+    threshold = f", within {slo.threshold_ms:,} ms" if slo.threshold_ms else ""
+    return [
+        ("Service", link(request, "service", slo.service_id, slo.service.name)),
+        ("About", f"{objectives.indicator_of(slo).title}{threshold}"),
+        ("Promised", objectives.promise(slo)),
+        ("Reached", reached(found)),
+        ("Known", percent(found.coverage) if found.coverage is not None else "nothing"),
+        ("Budget", f"{amount(found, found.budget)} of {amount(found, found.total)} so far"),
+        ("Spent", amount(found, found.bad)),
+        ("Left", left(found)),
+        ("Spent in a day", share(found.per_day)),
+        ("Runs out", runs_out(found)),
+        ("Window", format_html("{} to {}", when(found.starts_at), when(found.ends_at))),
+        ("Checks", checks or "all of the service"),
+        ("Several checks", slo.get_combine_display()),
+        ("Unknown time", slo.get_unknown_policy_display()),
+        ("Gate", "Releases wait below 20 %" if slo.gate else "None"),
+    ]
+
+
+def _burns(found: Standing) -> Table:
+    rows = []
+    for pair in PAIRS:
+        if not pair.fits(found.window):
+            continue
+        rates = [found.burn_rates[pair.long], found.burn_rates[pair.short]]
+        limit = pair.threshold(found.window)
+        is_over = all((rate or 0) >= limit for rate in rates)
+        rows.append(
+            [
+                badge("bad" if is_over else "ok", "Too fast" if is_over else "Within"),
+                f"{pair.long} and {pair.short}",
+                burn(rates[0]),
+                burn(rates[1]),
+                burn(limit),
+                "Wakes people" if pair.is_fast else "Same day",
+            ]
+        )
+    return Table(
+        columns=[
+            Column("State"),
+            Column("Windows"),
+            Column("Long", numeric=True),
+            Column("Short", numeric=True),
+            Column("Limit", numeric=True),
+            Column("Alert"),
+        ],
+        rows=rows,
+        caption="Burn rates",
+    )
+
+
+def _snapshots(request: HttpRequest, found: Standing) -> Table:
+    return table_of(
+        request,
+        objectives.snapshots(found.slo.pk),
+        [
+            Column("Time"),
+            Column("State"),
+            Column("Reached", numeric=True),
+            Column("Known", numeric=True),
+            Column("Left", numeric=True),
+            Column("Burn rate, 1 h", numeric=True),
+        ],
+        lambda one: [
+            when(one.at),
+            state_badge(one.state),
+            percent(one.sli),
+            percent(one.coverage),
+            share(one.remaining_share),
+            burn(one.burn_rates.get("1h")),
+        ],
+        caption="Snapshots",
+        name="snapshots_",
+        per_page=_LISTED,
+        empty="None yet. One is stored each quarter of an hour.",
+        paginator=BoundedPaginator,
+    )
+
+
+def _alerts(request: HttpRequest, slo: SLO) -> Table:
+    newest = slo.alerts.select_related("incident").order_by("-pk")[:_LISTED]
+    may_open = request.user.has_perm("reliability.view_incident")
+    return Table(
+        columns=[Column("State"), Column("Alert"), Column("Began"), Column("Ended")],
+        rows=[
+            [
+                badge(alert.state),
+                _alert_link(alert) if may_open else alert.title,
+                when(alert.starts_at),
+                when(alert.ends_at),
+            ]
+            for alert in newest
+        ],
+        caption="Alerts",
+        empty="No alert so far.",
+    )
+
+
+def _alert_link(alert: Alert) -> str:
+    if alert.incident_id is None:
+        return alert.title
+    page = reverse("admin:reliability_incident_change", args=[alert.incident_id])
+    return format_html('<a href="{}">{}</a>', page, alert.title)
 
 
 def state_badge(state: str) -> str:
@@ -120,10 +275,7 @@ def _row(found: Standing) -> list[object]:
 
 
 def _named(slo: SLO) -> str:
-    try:
-        page = reverse("admin:reliability_slo_page", args=[slo.pk])
-    except NoReverseMatch:
-        return f"{slo.name}: {objectives.promise(slo)}"
+    page = reverse("admin:reliability_slo_page", args=[slo.pk])
     return format_html('<a href="{}">{}</a>: {}', page, slo.name, objectives.promise(slo))
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from reliability.engine.history import Stood, Stretch, best_of, micros, worst_of
 from reliability.engine.slo import Timeline
@@ -87,6 +87,27 @@ def of_objectives(
             interval_seconds=max((intervals[key] for key in probed), default=None),
         )
     return found
+
+
+def check_ids(slo: SLO) -> list[int]:
+    """Return the checks of an objective that can be asked now."""
+    rows = slo.checks if slo.checks.exists() else Check.objects.filter(service=slo.service_id)
+    return list(rows.exclude(kind=HEARTBEAT).order_by("pk").values_list("pk", flat=True))
+
+
+def longest_interval(*, service_id: int = 0, slo_id: int = 0) -> int | None:
+    """Return the longest interval of the checks of an objective, or else of a service."""
+    chosen = Check.objects.filter(slos=slo_id) if slo_id else Check.objects.none()
+    rows = (
+        chosen
+        if chosen.exists()
+        else Check.objects.filter(
+            Q(service=service_id) | Q(service__slos=slo_id) if slo_id else Q(service=service_id)
+        )
+    )
+    asked_rows = rows.exclude(kind=HEARTBEAT)
+    longest: int | None = asked_rows.aggregate(longest=Max("interval_seconds"))["longest"]
+    return longest
 
 
 def asked(checks: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:
