@@ -7,30 +7,36 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.http import HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.html import format_html
-from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
 from core.adminbase import ask_to_confirm
 from core.adminlists import BoundedPaginator, before
 from core.components import badge, when
 from core.errors import DomainError
-from reliability.admin.contexts.incidents import incident_context
+from core.pagebase import told
+from reliability.admin.contexts.incidents import (
+    edit_context,
+    incident_context,
+    post_mortem_context,
+)
 from reliability.admin.contexts.shared import lasted
 from reliability.admin.pages import ReadAdmin, act, seen, show
+from reliability.admin.steps import CARE, CHANGE, STEPS, Step
 from reliability.models import Incident
 from reliability.services import incidents
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
     from django.template.response import TemplateResponse
     from django.urls import URLPattern
 
-
-_CARE: Final = "reliability.acknowledge_incident"
-_RESOLVE: Final = "reliability.change_incident"
+_OVER: Final = frozenset({Incident.State.RESOLVED, Incident.State.CLOSED})
 
 
 @admin.register(Incident)
@@ -61,13 +67,18 @@ class IncidentAdmin(ReadAdmin[Incident]):
         one = "<int:object_id>"
         own = [
             path(
-                f"{one}/acknowledge/",
-                wrap(require_POST(self.acknowledge_one)),
-                name="reliability_incident_acknowledge",
-            ),
-            path(f"{one}/resolve/", wrap(self.resolve_one), name="reliability_incident_resolve"),
+                f"{one}/{step.name}/",
+                wrap(partial(self.step_one, step=step)),
+                name=f"reliability_incident_{step.name}",
+            )
+            for step in STEPS
+        ]
+        own += [
+            path(f"{one}/edit/", wrap(self.edit_one), name="reliability_incident_edit"),
             path(
-                f"{one}/note/", wrap(require_POST(self.note_one)), name="reliability_incident_note"
+                f"{one}/post-mortem/",
+                wrap(self.post_mortem_one),
+                name="reliability_incident_post_mortem",
             ),
         ]
         return [*own, *super().get_urls()]
@@ -75,38 +86,62 @@ class IncidentAdmin(ReadAdmin[Incident]):
     def page_context(self, request: HttpRequest, obj: Incident) -> dict[str, Any]:
         return {"title": obj.title, **incident_context(request, obj)}
 
-    def acknowledge_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Say that somebody takes care."""
-        work = partial(incidents.acknowledge, actor=actor_of(request), incident_id=object_id)
-        return act(self, request, _CARE, _page(object_id), "You take care of it.", work)
-
-    def resolve_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Ask why an incident ends by hand, and end it."""
+    def step_one(self, request: HttpRequest, object_id: int, step: Step) -> HttpResponse:
+        """Take a step, or ask what it needs first."""
         if request.method == "POST":
-            reason = request.POST.get("reason", "")
-            work = partial(
-                incidents.resolve, actor=actor_of(request), incident_id=object_id, reason=reason
-            )
-            return act(self, request, _RESOLVE, _page(object_id), "Resolved.", work)
-        if not self.has_resolve_permission(request):
+            given = {step.asks: request.POST.get(step.asks, "")} if step.asks else {}
+            work = partial(step.service, actor=actor_of(request), incident_id=object_id, **given)
+            return act(self, request, step.permission, _page(object_id), step.done, work)
+        if not request.user.has_perm(step.permission):
+            raise PermissionDenied
+        if request.method != "GET" or not step.has_page:
+            return HttpResponseNotAllowed(["POST"])
+        incident = seen(self, request, object_id)
+        url = reverse(f"admin:reliability_incident_{step.name}", args=[object_id])
+        return show(self, request, incident, title=step.title, template="step", step=step, url=url)
+
+    def edit_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Set its severity, its owner and whether strangers see it."""
+        given = {
+            "severity": request.POST.get("severity", ""),
+            "owner": request.POST.get("owner", "").strip() or None,
+            "is_public": request.POST.get("is_public") == "on",
+        }
+        return self._set(request, object_id, "edit", given, edit_context)
+
+    def post_mortem_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Write down what was learned."""
+        given = {"post_mortem": request.POST.get("post_mortem", "")}
+        return self._set(request, object_id, "post_mortem", given, post_mortem_context)
+
+    def _set(
+        self,
+        request: HttpRequest,
+        object_id: int,
+        template: str,
+        given: dict[str, Any],
+        context: Callable[[Incident], dict[str, Any]],
+    ) -> HttpResponse:
+        if not request.user.has_perm(CHANGE):
             raise PermissionDenied
         incident = seen(self, request, object_id)
-        title = "Resolve this incident?"
-        return show(self, request, incident, title=title, template="resolve")
-
-    def note_one(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Add a note to the timeline."""
-        text = request.POST.get("text", "")
-        work = partial(
-            incidents.add_note, actor=actor_of(request), incident_id=object_id, text=text
-        )
-        return act(self, request, _CARE, _page(object_id), "Noted.", work)
+        shown = context(incident)
+        if request.method == "POST":
+            try:
+                incidents.update(actor=actor_of(request), incident_id=object_id, **given)
+            except DomainError as error:
+                # What was typed is not lost.
+                shown |= {**given, "mistake": told(error)}
+            else:
+                self.message_user(request, "Saved.", messages.SUCCESS)
+                return HttpResponseRedirect(_page(object_id))
+        return show(self, request, incident, template=template, **shown)
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(_CARE)
+        return request.user.has_perm(CARE)
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(_RESOLVE)
+        return request.user.has_perm(CHANGE)
 
     @admin.display(description="State", ordering="state")
     def status(self, incident: Incident) -> str:
@@ -115,7 +150,7 @@ class IncidentAdmin(ReadAdmin[Incident]):
     @admin.display(description="Severity", ordering="severity")
     def weight(self, incident: Incident) -> str:
         # Red is kept for what is wrong now.
-        if incident.state == Incident.State.RESOLVED:
+        if incident.state in _OVER:
             return incident.get_severity_display()
         return badge(incident.severity)
 
