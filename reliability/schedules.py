@@ -36,4 +36,25 @@ PERIODIC_JOBS: Final = (
         expires_seconds=60,
         why="Stands in for the daemon: notices that an error budget burns fast.",
     ),
+    PeriodicJob(
+        name="Results: add up",
+        task="reliability.add_up_results",
+        cron="*/5 * * * *",
+        expires_seconds=270,
+        why="Adds up what was found of all checks, for the curves over everything.",
+    ),
+    PeriodicJob(
+        name="Results: pack",
+        task="reliability.pack_results",
+        cron="7 * * * *",
+        expires_seconds=3000,
+        why="Packs results whose hour is over, and their days after two days.",
+    ),
+    PeriodicJob(
+        name="Results: retention",
+        task="reliability.remove_old_results",
+        cron="30 4 * * *",
+        expires_seconds=3600,
+        why="Removes single results after OPS_RESULTS_DAYS, old pings, snapshots and tests.",
+    ),
 )

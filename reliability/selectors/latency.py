@@ -1,64 +1,49 @@
-"""How long answers took, in buckets that the database fills."""
+"""How long answers took over time, from wherever the results are: rows, chunks or sums."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from django.db import connection
+from django.conf import settings
 from django.db.models import F, FloatField, Max, Q, Sum
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from reliability.engine.packing import DAY_SECONDS, HOUR_SECONDS
 from reliability.engine.strikes import Rules
-from reliability.models import Check, Sample
+from reliability.models import Check, Rollup, Sample
+from reliability.selectors import cells, sums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from reliability.selectors.cells import Cell
 
 RANGES: Final = {
     "1h": (timedelta(hours=1), 60),
     "24h": (timedelta(hours=24), 300),
     "7d": (timedelta(days=7), 1800),
     "30d": (timedelta(days=30), 7200),
+    "90d": (timedelta(days=90), DAY_SECONDS),
 }
 """How long each range is, and how many seconds a point of it stands for at least."""
 
-_STEPS: Final = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
-_READ_ALL: Final = 50_000
-_PICKED: Final = 6_000
-_NOW: Final = timedelta(minutes=5)
-# A queue of results may be stored minutes after they were found, and retries come in between.
-_MORE: Final = 1.5
+_STEPS: Final = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, DAY_SECONDS)
+_SLOT: Final = 300
+_LAST_SLOTS: Final = timedelta(seconds=2 * _SLOT)
+# So many results are read for one picture; of one check all are, whatever their number.
+_MOST: Final = 120_000
+# What a chunk or a sum costs beside its results, in results.
+_EACH: Final = 30
+# Days that may not be packed into days yet.
+_RECENT: Final = timedelta(days=4)
+_NEWEST_ROWS: Final = 20_000
 
-# Names of our own tables and columns; values are parameters.
-_BUCKETS: Final = """\
-SELECT bucket, SUM(CASE WHEN ok THEN 1 ELSE 0 END), SUM(CASE WHEN ok THEN 0 ELSE 1 END),
-  MIN(CASE WHEN ok AND share >= 0.5 THEN latency_ms END),
-  MIN(CASE WHEN ok AND share >= 0.95 THEN latency_ms END),
-  MAX(CASE WHEN ok THEN latency_ms END),
-  AVG(CASE WHEN ok THEN dns_ms END), AVG(CASE WHEN ok THEN connect_ms END),
-  AVG(CASE WHEN ok THEN tls_ms END), AVG(CASE WHEN ok THEN first_byte_ms END)
-FROM (
-  SELECT bucket, ok, latency_ms, dns_ms, connect_ms, tls_ms, first_byte_ms,
-    CUME_DIST() OVER (PARTITION BY bucket, ok ORDER BY latency_ms) AS share
-  FROM (
-    SELECT {epoch} / %s AS bucket, ok, latency_ms, dns_ms, connect_ms, tls_ms, first_byte_ms
-    FROM {source} WHERE NOT manual AND at >= %s AND at < %s{condition}
-  ) AS wanted
-) AS ranked GROUP BY bucket ORDER BY bucket"""
-_EPOCH: Final = {
-    "sqlite": "CAST(strftime('%%s', substr(at, 1, 19)) AS INTEGER)",
-    "postgresql": "CAST(FLOOR(EXTRACT(EPOCH FROM at)) AS BIGINT)",
-}
-# The place within each stride changes from one to the next: checks take turns, and an even stride
-# could meet the same few each time.
-_PICK: Final = """\
-(WITH RECURSIVE pick(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM pick WHERE n < %s)
- SELECT reliability_sample.* FROM pick
- JOIN reliability_sample ON reliability_sample.id = %s + n * %s + (n * 7919) %% %s
-) AS picked"""
+_Point = tuple[int, int, "float | None", "float | None", "float | None", "Sequence[float]"]
+"""Good, failed, p50, p95, maximum, sums of phases."""
 
 
 @dataclass(slots=True)
@@ -99,50 +84,71 @@ def of_check_around(check_id: int, start: datetime, end: datetime) -> Series:
     """Return the latencies of one check between two moments, in about a hundred points."""
     interval, validity = _rhythm(Q(pk=check_id))
     step = _step(max(interval, (end - start).total_seconds() / 120))
-    condition = " AND check_id IN (%s)"
-    rows = _buckets("reliability_sample", [], condition, [check_id], start, end, step)
-    return _series(rows, start, end, step, validity)
+    return _series(_exact([check_id], start, end, step), start, end, step, validity)
 
 
 def overall(wanted: str, *, now: datetime | None = None) -> Series:
-    """Return the latencies over all checks that are on.
+    """Return the latencies over all checks, from their sums: any number of results is counted.
 
-    Up to 50,000 results are all read. Of more, a sample of 6,000 is read, evenly spread over
-    time: ids rise with it, so that no index on the time has to be kept.
+    The sums are of five minutes at least; an hour of few results is read finer, row by row.
     """
     end = now or timezone.now()
     length, step = RANGES[wanted]
-    return _overall(end - length, end, step)
+    start = end - length
+    interval, validity = _rhythm(Q(enabled=True))
+    step = _step(max(step, min(interval, HOUR_SECONDS)))
+    if step < _SLOT:
+        rate = Check.objects.filter(enabled=True).aggregate(
+            rate=Sum(1.0 / Cast(F("interval_seconds"), FloatField()))
+        )["rate"]
+        if (rate or 0) * length.total_seconds() <= _MOST:
+            keys = list(Check.objects.values_list("pk", flat=True))
+            return _series(_exact(keys, start, end, step), start, end, step, validity)
+        step = _SLOT
+    whole = _of_all(start, end, step)
+    return _series({at: _summed(part) for at, part in whole.items()}, start, end, step, validity)
 
 
 def p95_now() -> float | None:
-    """Return the p95 over all checks in the last five minutes; None if nothing was answered."""
-    end = timezone.now()
-    series = _overall(end - _NOW, end, 86_400)
-    known = [value for value in series.p95_ms if value is not None]
-    return known[-1] if known else None
+    """Return the p95 over all checks in the last minutes; None if nothing was answered.
+
+    These are the newest two sums of five minutes, or the newest rows while there are none.
+    """
+    since = timezone.now() - _LAST_SLOTS
+    whole = sums.Sum()
+    for row in Rollup.objects.filter(check_of=None, seconds=_SLOT, starts_at__gte=since):
+        whole.merge(sums.of_rollup(row))
+    if not whole.good:
+        last = Sample.objects.aggregate(last=Max("pk"))["last"] or 0
+        rows = sums.of_rows(step=_SLOT, after=last - _NEWEST_ROWS, upto=last)
+        for begin, part in rows.items():
+            if begin >= since.timestamp():
+                whole.merge(part)
+    return None if not whole.good else round(whole.histogram.quantile(0.95) or 0.0, 1)
 
 
-def _overall(start: datetime, end: datetime, step: int) -> Series:
-    is_on = Q(enabled=True)
-    rate = Check.objects.filter(is_on).aggregate(
-        rate=Sum(1.0 / Cast(F("interval_seconds"), FloatField()))
-    )["rate"]
-    expected = int((rate or 0) * (end - start).total_seconds() * _MORE) + 1
-    interval, validity = _rhythm(is_on)
-    step = _step(max(step, min(interval, 3600)))
-    if expected <= _READ_ALL:
-        condition = " AND check_id IN (SELECT id FROM reliability_check WHERE enabled)"
-        rows = _buckets("reliability_sample", [], condition, [], start, end, step)
-        return _series(rows, start, end, step, validity)
-    newest = Sample.objects.aggregate(newest=Max("pk"))["newest"] or 0
-    reach = min(expected, newest)
-    stride = max(1, -(-reach // _PICKED))
-    pick = [reach // stride, max(1, newest - reach), stride, stride]
-    rows = _buckets(_PICK, pick, "", [], start, end, step)
-    series = _series(rows, start, end, step, validity)
-    series.is_estimate = True
-    return series
+def _of_all(start: datetime, end: datetime, step: int) -> dict[int, sums.Sum]:
+    """Return the sums of all checks by step, with the rows that nobody has added up yet."""
+    seconds = max(length for length in (_SLOT, HOUR_SECONDS, DAY_SECONDS) if step % length == 0)
+    rows = Rollup.objects.filter(
+        check_of=None,
+        seconds=seconds,
+        starts_at__gt=start - timedelta(seconds=seconds),
+        starts_at__lt=end,
+    )
+    through, stored = sums.added_through(), list(rows)
+    while through != (newer := sums.added_through()):
+        # Results were added up in between; sums and rows must be of one moment.
+        through, stored = newer, list(rows.all())
+    found: defaultdict[int, sums.Sum] = defaultdict(sums.Sum)
+    for row in stored:
+        found[int(row.starts_at.timestamp()) // step].merge(sums.of_rollup(row))
+    last = Sample.objects.aggregate(last=Max("pk"))["last"] or 0
+    first, until = start.timestamp() - seconds, end.timestamp()
+    for begin, part in sums.of_rows(step=seconds, after=through or 0, upto=last).items():
+        if first < begin < until:
+            found[begin // step].merge(part)
+    return found
 
 
 def _of_checks(checks: Q, wanted: str, end: datetime) -> Series:
@@ -150,12 +156,68 @@ def _of_checks(checks: Q, wanted: str, end: datetime) -> Series:
     interval, validity = _rhythm(checks)
     step = _step(max(least, interval))
     start = end - length
-    keys = list(Check.objects.filter(checks).values_list("pk", flat=True))
-    if not keys:
+    rhythms = dict(Check.objects.filter(checks).values_list("pk", "interval_seconds"))
+    if not rhythms:
         return Series(start, end, step)
-    condition = f" AND check_id IN ({', '.join(['%s'] * len(keys))})"
-    rows = _buckets("reliability_sample", [], condition, keys, start, end, step)
-    return _series(rows, start, end, step, validity)
+    # Days that were removed with age are still known by their sums.
+    by_day = step == DAY_SECONDS or length > timedelta(days=settings.OPS_RESULTS_DAYS)
+    keys = _affordable(rhythms, min(length, _RECENT) if by_day else length)
+    if len(keys) < len(rhythms) and length > _RECENT and not by_day:
+        by_day = True
+        keys = _affordable(rhythms, _RECENT)
+    if by_day:
+        step = DAY_SECONDS
+        whole = _of_days(keys, start, end)
+        points = {at: _summed(part) for at, part in whole.items()}
+    else:
+        points = _exact(keys, start, end, step)
+    series = _series(points, start, end, step, validity)
+    series.is_estimate = len(keys) < len(rhythms)
+    return series
+
+
+def _affordable(rhythms: Mapping[int, int], length: timedelta) -> list[int]:
+    """Return the checks whose results can be read at once: all, or an even choice of them."""
+    seconds = length.total_seconds()
+    cost = sum(seconds / interval + seconds / HOUR_SECONDS * _EACH for interval in rhythms.values())
+    stride = max(1, -int(-cost // _MOST)) if len(rhythms) > 1 else 1
+    return sorted(rhythms)[::stride]
+
+
+def _of_days(keys: Sequence[int], start: datetime, end: datetime) -> dict[int, sums.Sum]:
+    """Return the sums of checks by day, with what is not packed into days yet."""
+    found: defaultdict[int, sums.Sum] = defaultdict(sums.Sum)
+    first = start - timedelta(days=1)
+    rows = Rollup.objects.filter(check_of__in=keys, starts_at__gt=first, starts_at__lt=end)
+    for row in rows.iterator(chunk_size=500):
+        found[int(row.starts_at.timestamp()) // DAY_SECONDS].merge(sums.of_rollup(row))
+    for at, cell in cells.read(keys, first, end, DAY_SECONDS, with_days=False).items():
+        found[at].merge(cell.as_sum())
+    return found
+
+
+def _exact(keys: Sequence[int], start: datetime, end: datetime, step: int) -> dict[int, _Point]:
+    return {at: _told(cell) for at, cell in cells.read(keys, start, end, step).items()}
+
+
+def _told(cell: Cell) -> _Point:
+    if not cell.latencies_ms:
+        return 0, cell.failed, None, None, None, cell.phases
+    cell.latencies_ms.sort()
+    return (
+        len(cell.latencies_ms),
+        cell.failed,
+        cell.percentile(0.5),
+        cell.percentile(0.95),
+        cell.latencies_ms[-1],
+        cell.phases,
+    )
+
+
+def _summed(part: sums.Sum) -> _Point:
+    histogram = part.histogram
+    most = histogram.most if part.good else None
+    return part.good, part.bad, histogram.quantile(0.5), histogram.quantile(0.95), most, part.phases
 
 
 def _rhythm(checks: Q) -> tuple[int, float]:
@@ -171,37 +233,20 @@ def _step(least: float) -> int:
     return next((step for step in _STEPS if step >= least), _STEPS[-1])
 
 
-def _buckets(
-    source: str,
-    source_values: Sequence[int],
-    condition: str,
-    values: Sequence[int],
-    start: datetime,
-    end: datetime,
-    step: int,
-) -> list[tuple[Any, ...]]:
-    epoch = _EPOCH[connection.vendor]
-    # SQLite keeps times as text, which compares like the times themselves.
-    times = [connection.ops.adapt_datetimefield_value(at) for at in (start, end)]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _BUCKETS.format(epoch=epoch, source=source, condition=condition),
-            [step, *source_values, *times, *values],
-        )
-        return list(cursor.fetchall())
-
-
 def _series(
-    rows: Sequence[tuple[Any, ...]], start: datetime, end: datetime, step: int, validity: float
+    points: Mapping[int, _Point], start: datetime, end: datetime, step: int, validity: float
 ) -> Series:
-    """Turn rows into a series; where results are further apart than they hold, there is a gap."""
+    """Turn points into a series; where results are further apart than they hold, there is a gap."""
     series = Series(start, end, step)
     before: int | None = None
-    for bucket, good, failed, *values in rows:
-        at = int(bucket) * step + step // 2
+    for number, (good, failed, p50, p95, most, phases) in sorted(points.items()):
+        if not good and not failed:
+            continue
+        at = number * step + step // 2
         if before is not None and at - before > validity + step:
-            _append(series, before + step, None, None, [None] * len(values))
-        _append(series, at, int(good), int(failed), values)
+            _append(series, before + step, None, None, [None] * 7)
+        means = [phase / good if good else None for phase in phases]
+        _append(series, at, good, failed, [p50, p95, most, *means])
         before = at
     if before is not None and end.timestamp() - before > validity + step:
         _append(series, before + step, None, None, [None] * 7)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from reliability.engine.packing import Found
 
-_EPOCH: Final = {
+EPOCH: Final = {
     "sqlite": "CAST(strftime('%%s', substr(at, 1, 19)) AS INTEGER)",
     "postgresql": "CAST(FLOOR(EXTRACT(EPOCH FROM at)) AS BIGINT)",
 }
+"""The column `at` as whole seconds since 1970, by database."""
+
 # The buckets of `core.histogram`, found by the database: few rows leave it, whatever was found.
 _BUCKETS: Final = """\
 SELECT {epoch} / %s AS step, ok,
@@ -71,7 +73,7 @@ def added_through() -> int | None:
 
 def of_rows(*, step: int, after: int, upto: int) -> dict[int, Sum]:
     """Add up the rows with ids above `after` up to `upto`, by the begin of their step."""
-    sql = _BUCKETS.format(epoch=_EPOCH[connection.vendor], least=LEAST_MS, growth=log(GROWTH))
+    sql = _BUCKETS.format(epoch=EPOCH[connection.vendor], least=LEAST_MS, growth=log(GROWTH))
     found: dict[int, Sum] = {}
     with connection.cursor() as cursor:
         cursor.execute(sql, [step, after, upto])

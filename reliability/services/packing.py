@@ -49,6 +49,7 @@ DAYS_AS_HOURS: Final = 2
 """So many whole days stay as hours, which tell latencies finer."""
 
 _AT_ONCE: Final = 50
+_LOOK_AGAIN_SECONDS: Final = 0.5
 _HOURS_AT_ONCE: Final = timedelta(hours=6)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
@@ -81,15 +82,18 @@ _Targets = defaultdict[tuple[int, datetime, int], list[_Row]]
 """What goes where: by check, begin and length of the chunk."""
 
 
-def run(*, seconds: float = 600, now: datetime | None = None) -> Packed:
+def run(*, seconds: float = 600, patience: float = 60, now: datetime | None = None) -> Packed:
     """Pack what is old enough; after `seconds` leave the rest to the next run.
 
-    Checks that cannot be packed are told in the log and stay as they are.
+    Whoever adds results up is waited for with some patience. Checks that cannot be packed are
+    told in the log and stay as they are.
     """
     done = Packed()
-    held = leases.acquire(name=rollups.LEASE, seconds=rollups.LEASE_SECONDS)
-    if held is None:
-        return done
+    give_up = time.monotonic() + patience
+    while (held := leases.acquire(name=rollups.LEASE, seconds=rollups.LEASE_SECONDS)) is None:
+        if time.monotonic() > give_up:
+            return done
+        time.sleep(_LOOK_AGAIN_SECONDS)
     until = time.monotonic() + seconds
     now = now or timezone.now()
     try:

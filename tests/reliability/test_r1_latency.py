@@ -1,4 +1,4 @@
-"""Latency series: percentiles, gaps, failures, and samples of very many results."""
+"""Latency series: percentiles, gaps, failures, from rows, chunks and sums."""
 
 import math
 import random
@@ -8,8 +8,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from reliability.models import Sample
+from reliability.models import Sample, SampleChunk
 from reliability.selectors import latency
+from reliability.services import packing, rollups
 
 pytestmark = pytest.mark.django_db
 
@@ -146,61 +147,173 @@ def test_nothing_found_is_an_empty_series(make_check, make_service, wanted):
         assert series.at == series.p95_ms == []
 
 
-def test_overall_reads_what_is_on(make_check):
+def test_overall_reads_all_checks(make_check):
     at = NOW - timedelta(minutes=1)
     sample(make_check(), at, 10.0).save()
     sample(make_check(enabled=False), at, 500.0).save()
 
     series = latency.overall("1h", now=NOW)
 
-    assert (series.max_ms, series.is_estimate) == ([10.0], False)
+    assert (series.p50_ms, series.max_ms, series.is_estimate) == ([10.0], [500.0], False)
 
 
-def test_of_very_many_results_an_even_sample_is_read(make_check, monkeypatch):
-    monkeypatch.setattr(latency, "_READ_ALL", 500)
-    monkeypatch.setattr(latency, "_PICKED", 400)
+@pytest.mark.parametrize("wanted", ["24h", "7d", "30d", "90d"])
+@pytest.mark.parametrize("added", [0, 7, 20])
+def test_overall_counts_each_result_once_added_up_or_not(make_check, wanted, added):
+    checks = [make_check(interval_seconds=60) for _ in range(2)]
+    for number in range(20):
+        for check in checks:
+            at = NOW - timedelta(minutes=20 - number)
+            sample(check, at, 100.0 + number, ok=number != 3, dns_ms=2.0).save()
+        if number == added - 1:
+            rollups.add_up()
+
+    series = latency.overall(wanted, now=NOW)
+
+    assert sum(count for count in series.good if count) == 38
+    assert sum(count for count in series.failed if count is not None) == 2
+    assert max(ms for ms in series.max_ms if ms) == 119.0
+    assert {ms for ms in series.dns_ms if ms is not None} == {2.0}
+    assert not series.is_estimate
+
+
+def test_overall_percentiles_are_close(make_check):
+    check = make_check(interval_seconds=10)
+    rng = random.Random(3)  # noqa: S311  # repeatable, not secret
+    values = [rng.uniform(5, 500) for _ in range(30)]
+    for number, ms in enumerate(values):
+        sample(check, NOW - timedelta(seconds=300 - 10 * number), ms).save()
+    rollups.add_up()
+
+    series = latency.overall("24h", now=NOW)
+
+    (p50,), (p95,) = series.p50_ms, series.p95_ms
+    assert p50 == pytest.approx(nearest_rank(values, 0.5), rel=0.011)
+    assert p95 == pytest.approx(nearest_rank(values, 0.95), rel=0.011)
+
+
+def test_an_hour_of_very_many_results_is_read_from_sums(make_check, monkeypatch):
+    monkeypatch.setattr(latency, "_MOST", 100)
     checks = [make_check(interval_seconds=10) for _ in range(4)]
     Sample.objects.bulk_create(
         sample(check, NOW - timedelta(seconds=10 * number, microseconds=1), float(number % 7))
         for number in reversed(range(360))
         for check in checks
     )
-
-    with CaptureQueriesContext(connection) as queries:
-        series = latency.overall("1h", now=NOW)
-
-    assert series.is_estimate
-    assert len(queries) == 4
-    read = sum(count for count in series.good if count)
-    assert 200 <= read <= 400
-    assert len(series.at) == 60
-    assert None not in series.p95_ms
-
-
-def test_the_present_p95_is_that_of_five_minutes(make_check):
-    assert latency.p95_now() is None
-    check = make_check()
-    now = datetime.now(UTC)
-    sample(check, now - timedelta(minutes=6), 900.0).save()
-    for number in range(20):
-        sample(check, now - timedelta(seconds=60 + number), float(number)).save()
-
-    assert latency.p95_now() == 18.0
-
-
-def test_a_sample_meets_all_checks_although_they_take_turns(make_check, monkeypatch):
-    monkeypatch.setattr(latency, "_READ_ALL", 100)
-    monkeypatch.setattr(latency, "_PICKED", 360)
-    checks = [make_check(interval_seconds=10) for _ in range(4)]
-    Sample.objects.bulk_create(
-        sample(check, NOW - timedelta(seconds=10 * number + 1), float(100 * place))
-        for number in reversed(range(360))
-        for place, check in enumerate(checks)
-    )
+    rollups.add_up()
 
     series = latency.overall("1h", now=NOW)
 
-    # Of one check alone, all points would be equal.
-    assert {0.0, 100.0, 200.0, 300.0} >= set(series.max_ms)
-    assert max(series.max_ms) == 300.0
-    assert min(series.p50_ms) < 300.0
+    assert (series.step_seconds, series.is_estimate) == (300, False)
+    assert series.good == [120] * 12
+    assert series.max_ms == [6.0] * 12
+
+
+def test_the_present_p95_is_that_of_the_newest_sums(make_check):
+    assert latency.p95_now() is None
+    check = make_check()
+    now = datetime.now(UTC)
+    sample(check, now - timedelta(minutes=16), 900.0).save()
+    for number in range(20):
+        sample(check, now - timedelta(seconds=number), float(number)).save()
+
+    assert latency.p95_now() == pytest.approx(18.0, rel=0.01)
+    rollups.add_up()
+    assert latency.p95_now() == pytest.approx(18.0, rel=0.01)
+
+
+def filled(check, start, count, *, step=60, **fields):
+    Sample.objects.bulk_create(
+        sample(check, start + timedelta(seconds=7 + step * number), 50.0 + number % 20, **fields)
+        for number in range(count)
+    )
+
+
+@pytest.mark.parametrize("wanted", ["24h", "7d", "30d"])
+def test_packed_results_are_drawn_like_rows(make_check, wanted):
+    check = make_check(interval_seconds=600)
+    for age in (20, 6, 2):
+        filled(check, NOW - timedelta(days=age), 40, step=600, dns_ms=1.0, first_byte_ms=4.0)
+    filled(check, NOW - timedelta(hours=5), 28, step=600)
+    before = latency.of_check(check.pk, wanted, now=NOW)
+
+    assert packing.run(now=NOW).results
+    after = latency.of_check(check.pk, wanted, now=NOW)
+
+    assert Sample.objects.filter(at__lt=NOW - timedelta(hours=2)).count() == 0
+    assert (after.at, after.good, after.failed) == (before.at, before.good, before.failed)
+    for name in ("p50_ms", "p95_ms", "max_ms", "dns_ms", "first_byte_ms"):
+        for was, found in zip(getattr(before, name), getattr(after, name), strict=True):
+            assert found == (was if was is None else pytest.approx(was, rel=0.026, abs=0.1))
+
+
+def test_ninety_days_are_read_from_the_sums_of_days(make_check):
+    check = make_check(interval_seconds=3600)
+    for age in (80, 10):
+        filled(check, NOW.replace(hour=0) - timedelta(days=age), 24, step=3600)
+    filled(check, NOW - timedelta(hours=20), 5, step=3600)
+    before = latency.of_check(check.pk, "90d", now=NOW)
+    packing.run(now=NOW)
+    SampleChunk.objects.filter(seconds=86_400).delete()
+
+    series = latency.of_check(check.pk, "90d", now=NOW)
+
+    assert series.step_seconds == 86_400
+    assert [count for count in series.good if count] == [24, 24, 5]
+    assert series.at == before.at
+    assert series.p95_ms[0] == pytest.approx(68.0, rel=0.02)
+
+
+def test_results_that_were_removed_with_age_are_known_by_their_sums(make_check, settings):
+    settings.OPS_RESULTS_DAYS = 5
+    check = make_check(interval_seconds=3600)
+    filled(check, NOW.replace(hour=0) - timedelta(days=10), 24, step=3600)
+    packing.run(now=NOW)
+    SampleChunk.objects.all().delete()
+
+    series = latency.of_check(check.pk, "30d", now=NOW)
+
+    assert (series.step_seconds, series.good) == (86_400, [24, None])
+
+
+def test_of_very_many_checks_an_even_choice_is_read(make_service, make_check, monkeypatch):
+    monkeypatch.setattr(latency, "_MOST", 3_000)
+    service = make_service()
+    checks = [make_check(service=service, interval_seconds=60) for _ in range(8)]
+    for place, check in enumerate(checks):
+        filled(check, NOW - timedelta(minutes=50), 50, manual=False)
+        sample(check, NOW - timedelta(seconds=1), 1000.0 * (place + 1)).save()
+
+    with CaptureQueriesContext(connection) as queries:
+        series = latency.of_service(service.pk, "24h", now=NOW)
+
+    assert series.is_estimate
+    assert sum(count for count in series.good if count) == 2 * 51
+    assert len(queries) == 4
+
+
+def test_what_is_packed_while_the_curve_is_read_counts_once(make_check):
+    check = make_check(interval_seconds=60)
+    start = NOW - timedelta(hours=3)
+    filled(check, start, 30)
+    packing.run(now=NOW)
+    # As if the rows had been read just before they were packed.
+    filled(check, start, 30)
+
+    series = latency.of_check(check.pk, "24h", now=NOW)
+
+    assert sum(count for count in series.good if count) == 30
+
+
+def test_failures_and_results_by_hand_are_told_apart_in_chunks(make_check):
+    check = make_check(interval_seconds=60)
+    start = NOW - timedelta(hours=3)
+    filled(check, start, 4)
+    sample(check, start + timedelta(seconds=70), 9_000.0, ok=False, failure="timeout").save()
+    sample(check, start + timedelta(seconds=80), 7_000.0, manual=True).save()
+    packing.run(now=NOW)
+
+    series = latency.of_check(check.pk, "24h", now=NOW)
+
+    assert (series.good[0], series.failed[0]) == (4, 1)
+    assert series.max_ms[0] == pytest.approx(53.0, abs=0.21)

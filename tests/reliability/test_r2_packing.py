@@ -182,9 +182,17 @@ def test_only_one_packs_at_a_time(make_check):
     rows(make_check(), HOUR, 2)
     held = leases.acquire(name=rollups.LEASE, seconds=60)
 
-    assert packing.run(now=NOW).results == 0
+    assert packing.run(now=NOW, patience=0).results == 0
 
     leases.release(held)
+    assert packing.run(now=NOW).results == 2
+
+
+def test_a_packer_waits_for_whoever_adds_up(make_check, monkeypatch):
+    rows(make_check(), HOUR, 2)
+    held = leases.acquire(name=rollups.LEASE, seconds=60)
+    monkeypatch.setattr(packing.time, "sleep", lambda _: leases.release(held))
+
     assert packing.run(now=NOW).results == 2
 
 
