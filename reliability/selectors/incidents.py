@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils import timezone
 
-from reliability.models import Incident
+from reliability.models import Alert, Incident
 from reliability.models.incidents import IS_OVER
 
 if TYPE_CHECKING:
@@ -33,3 +33,9 @@ def surroundings(incident: Incident) -> tuple[datetime, datetime]:
     end = incident.resolved_at or now
     margin = min(max((end - incident.started_at) / 2, _LEAST_AROUND), _MOST_AROUND)
     return incident.started_at - margin, min(end + margin, now)
+
+
+def of_check(check_id: int) -> QuerySet[Incident]:
+    """Return the incidents that alerts of a check belong to, whichever check opened them."""
+    told = Alert.objects.filter(check_of=check_id, incident__isnull=False)
+    return Incident.objects.filter(pk__in=told.values("incident"))
