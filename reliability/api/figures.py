@@ -41,7 +41,7 @@ class SeriesSerializer(serializers.Serializer[Any]):
     end = serializers.DateTimeField()
     step_seconds = serializers.IntegerField()
     is_estimate = serializers.BooleanField(
-        help_text="Computed from an even sample, since there are too many results."
+        help_text="Computed from an even choice of the checks, since there are too many results."
     )
     at = serializers.ListField(
         child=serializers.IntegerField(), help_text="Middle of each step, in seconds since 1970."
@@ -119,7 +119,7 @@ class CheckLatencyView(_LatencyView):
 
 
 class OverallLatencyView(_LatencyView):
-    """Latencies over all checks that are on."""
+    """Latencies over all checks."""
 
     @extend_schema(parameters=[_RANGE], responses=SeriesSerializer)
     def get(self, request: Request) -> Response:
