@@ -10,7 +10,7 @@ from core.errors import DomainError, InvalidInputError
 from reliability.engine import exchange
 from reliability.models import Check, Service
 from reliability.selectors.exchange import PARENTS, folded, references
-from reliability.services import catalogue
+from reliability.services import catalogue, many_checks
 from reliability.services.exchange_plan import plan
 
 if TYPE_CHECKING:
@@ -77,19 +77,30 @@ def _told(line: Line) -> str:
 
 def _apply(actor: Actor, made: Plan) -> None:
     services = dict(_keys_of_services(act.service for act in made.acts))
+    many: list[tuple[Act, int]] = []
     waiting: list[tuple[Act, int]] = []
     for act in made.acts:
         try:
             if not act.check:
                 services[act.service.casefold()] = _apply_service(actor, act)
                 continue
-            key = _apply_check(actor, act, services[act.service.casefold()])
+            service_id = services[act.service.casefold()]
+            if not act.key and act.values.get("kind") != Check.Kind.HEARTBEAT:
+                many.append((act, service_id))
+                continue
+            key = _apply_check(actor, act, service_id)
         except DomainError as error:
             details = [text for texts in error.errors.values() for text in texts]
             message = f"Line {act.line}: {(details or [error.message])[0]}"
             raise InvalidInputError(message, errors={f"line {act.line}": [message]}) from error
         if act.parents is not None:
             waiting.append((act, key))
+    added = many_checks.add(actor=actor, wanted=[(key, act.values) for act, key in many])
+    waiting += [
+        (act, check.pk)
+        for (act, _), check in zip(many, added, strict=True)
+        if act.parents is not None
+    ]
     if waiting:
         # A parent may stand further down in the file.
         _apply_parents(actor, waiting)

@@ -80,7 +80,7 @@ def test_a_table_becomes_services_and_checks(db, operator):
         AuditRecord.objects.exclude(action__startswith="slo.")
         .order_by("pk")
         .values_list("action", flat=True)
-    ) == ["service.created", "check.created", "check.created", "service.created", "checks.imported"]
+    ) == ["service.created", "service.created", "check.created", "check.created", "checks.imported"]
 
 
 def test_yaml_becomes_services_checks_and_heartbeats(db, operator):
