@@ -18,7 +18,15 @@ class ServiceForm(forms.ModelForm[Service]):
 
     class Meta:
         model = Service
-        fields: ClassVar = ["name", "url", "tier", "environment", "owner"]
+        fields: ClassVar = [
+            "name",
+            "url",
+            "tier",
+            "environment",
+            "owner",
+            "is_public",
+            "public_name",
+        ]
 
     def clean_name(self) -> str:
         """Refuse a name that another service has, in whichever case."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django.contrib import admin
+from django.urls import path
 from django.utils.html import format_html
 
 from accounts.actors import actor_of
 from core.components import badge
+from reliability.admin import exchange
 from reliability.admin.contexts.services import service_context
 from reliability.admin.display import small_bar
 from reliability.admin.filters import FoundFilter, WatchedFilter
 from reliability.admin.forms import CheckForm, ServiceForm
 from reliability.admin.pages import PagedList, WatchedAdmin
+from reliability.engine.strikes import State
 from reliability.models import Check, Service
-from reliability.selectors import bars, history, states
+from reliability.selectors import bars, history, ranks
 from reliability.services import catalogue
 
 if TYPE_CHECKING:
@@ -26,10 +30,12 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.forms.models import BaseModelFormSet
     from django.http import HttpRequest
+    from django.urls import URLPattern
 
     from reliability.engine.history import History
 
 
+_MOST_INLINE: Final = 20
 _INLINE_FIELDS: Final = ["name", "interval_seconds", "timeout_seconds", "strikes_down", "enabled"]
 
 
@@ -55,7 +61,8 @@ class CheckInline(admin.StackedInline[Check, Service]):
         return 1 if obj is None else 0
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Check]:
-        return super().get_queryset(request).select_related("service").defer("headers")
+        found = super().get_queryset(request).select_related("service").defer("headers")
+        return found.filter(kind=Check.Kind.HTTP)
 
 
 class ServiceList(PagedList):
@@ -79,7 +86,14 @@ class ServiceAdmin(WatchedAdmin[Service]):
     list_filter = [FoundFilter, WatchedFilter, "environment", "tier"]
     search_fields = ["name", "owner", "url"]
     search_help_text = "Name, owner or URL"
-    fields = ["name", "url", ("tier", "environment"), "owner"]
+    fields = [
+        "name",
+        "url",
+        ("tier", "environment"),
+        "owner",
+        "is_public",
+        "public_name",
+    ]
     inlines = [CheckInline]
     # Its checks and all they ever found go along.
     asks_for_name = True
@@ -90,10 +104,32 @@ class ServiceAdmin(WatchedAdmin[Service]):
     class Media:
         css: ClassVar = {"all": ["css/chart.css"]}
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Service]:
-        return states.services().order_by(*self.get_ordering(request) or ["name"])
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of import and export."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path(
+                "exchange/",
+                wrap(partial(exchange.page, self)),
+                name="reliability_service_exchange",
+            ),
+            path(
+                "exchange/checks.<str:form>",
+                wrap(exchange.take_along),
+                name="reliability_service_takealong",
+            ),
+        ]
+        return [*own, *super().get_urls()]
+
+    def get_inlines(self, request: HttpRequest, obj: Service | None) -> Any:  # noqa: ANN401  # Django's type is a long union
+        # A form of a thousand parts serves nobody: then each check is edited on its own page.
+        many = obj is not None and obj.checks.order_by()[: _MOST_INLINE + 1].count() > _MOST_INLINE
+        return [] if many else super().get_inlines(request, obj)
 
     def complete(self, request: HttpRequest, rows: list[Any]) -> None:
+        said = ranks.of_services([service.pk for service in rows])
+        for service in rows:
+            service.said = said.get(service.pk, State.UNKNOWN)
         if not request.user.has_perm("reliability.view_statesegment"):
             return
         found = history.of_services(
@@ -109,11 +145,11 @@ class ServiceAdmin(WatchedAdmin[Service]):
         return {"title": obj.name, **service_context(request, obj)}
 
     def checks_of(self, obj: Service) -> list[int]:
-        return [check.pk for check in obj.checks.all()]
+        return list(obj.checks.order_by("pk").values_list("pk", flat=True))
 
     @admin.display(description="State")
     def state(self, service: Service) -> str:
-        return badge(states.worst_state(service))
+        return badge(getattr(service, "said", State.UNKNOWN).value)
 
     @admin.display(description="Last 24 hours")
     def day(self, service: Service) -> str:

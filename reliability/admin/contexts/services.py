@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Min
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from core.components import Column, Table, badge, when
+from core.adminlists import BoundedPaginator
+from core.components import Column, badge, table_of, when
+from reliability.admin.contexts.changes import changes_of
+from reliability.admin.contexts.maintenance import maintenance_of
+from reliability.admin.contexts.objectives import objectives_of
 from reliability.admin.contexts.shared import watched
 from reliability.admin.display import last_answer, milliseconds, web_link
-from reliability.selectors import states
+from reliability.engine.strikes import State
+from reliability.selectors import ranks, states
 from reliability.selectors.bars import age
 
 if TYPE_CHECKING:
@@ -19,39 +25,58 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
+    from core.components import Table
     from reliability.models import Check, Service
 
 
 def service_context(request: HttpRequest, service: Service) -> dict[str, Any]:
-    """Return what the page of a service shows."""
+    """Return what the page of a service shows; it costs the same with any number of checks."""
     may = request.user.has_perm
-    checks = list(service.checks.all())
-    limits = [check.degraded_ms for check in checks if check.degraded_ms]
+    said = ranks.worst_of_services([service.pk]).get(service.pk)
+    counts = ranks.counts_of(service.pk)
+    total = sum(counts.values())
     shown: dict[str, Any] = {
-        "state": states.worst_state(service).value,
-        "since": states.service_since(service),
-        "is_watched": any(check.enabled for check in checks),
+        "state": said.state.value if said else State.UNKNOWN.value,
+        "since": said.since if said else None,
+        "is_watched": total > counts.get("off", 0),
         "facts": [
             ("Tier", service.get_tier_display()),
             ("Environment", service.get_environment_display()),
             ("Owner", service.owner or "-"),
             ("URL", web_link(service.url) or "-"),
+            ("Status page", _public(service)),
             ("Added", when(service.created_at)),
         ],
         "may_add_check": may("reliability.add_check"),
         **watched(request, service),
+        **objectives_of(request, service),
+        **maintenance_of(request, service),
+        **changes_of(request, service),
     }
     if may("reliability.view_check"):
-        shown["checks"] = _checks(checks)
-        shown["threshold"] = min(limits, default=None)
-    if not checks:
+        shown["checks"] = _checks(request, service)
+        shown["counts"] = list(counts.items()) if total > 1 else []
+        shown["total"] = total
+        slow = service.checks.filter(degraded_ms__isnull=False)
+        shown["threshold"] = slow.aggregate(least=Min("degraded_ms"))["least"]
+    if not total:
         shown["run_url"] = ""
     return shown
 
 
-def _checks(checks: list[Check]) -> Table:
-    return Table(
-        columns=[
+def _public(service: Service) -> str:
+    if not service.is_public:
+        return "Not shown"
+    page = reverse("status")
+    named = service.public_name or service.name
+    return format_html('<a href="{}">Shown as “{}”</a>', page, named)
+
+
+def _checks(request: HttpRequest, service: Service) -> Table:
+    return table_of(
+        request,
+        ranks.worst_first(service.pk),
+        [
             Column("State"),
             Column("Check"),
             Column("For", numeric=True),
@@ -60,8 +85,10 @@ def _checks(checks: list[Check]) -> Table:
             Column("Asked"),
             Column("Next"),
         ],
-        rows=[_check_row(check) for check in checks],
+        _check_row,
         caption="Checks",
+        name="checks-",
+        paginator=BoundedPaginator,
     )
 
 
