@@ -3,7 +3,9 @@
 from reliability.admin.alerts import AlertAdmin
 from reliability.admin.changes import ChangeAdmin
 from reliability.admin.checks import CheckAdmin
+from reliability.admin.heartbeats import HeartbeatAdmin, HeartbeatPingAdmin
 from reliability.admin.incidents import IncidentAdmin
+from reliability.admin.maintenance import MaintenanceAdmin
 from reliability.admin.objectives import SLOAdmin
 from reliability.admin.records import SampleAdmin, StateSegmentAdmin
 from reliability.admin.services import ServiceAdmin
@@ -13,7 +15,10 @@ __all__ = [
     "AlertAdmin",
     "ChangeAdmin",
     "CheckAdmin",
+    "HeartbeatAdmin",
+    "HeartbeatPingAdmin",
     "IncidentAdmin",
+    "MaintenanceAdmin",
     "SLOAdmin",
     "SampleAdmin",
     "ServiceAdmin",

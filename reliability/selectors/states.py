@@ -28,7 +28,7 @@ WORST_FIRST: Final = (
 
 def checks() -> QuerySet[Check]:
     """Return checks with what their lists show; headers stay sealed."""
-    return Check.objects.select_related("service", "state").defer("headers")
+    return Check.objects.select_related("service", "state", "heartbeat").defer("headers")
 
 
 def services() -> QuerySet[Service]:
