@@ -5,15 +5,18 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
 
 from reliability.engine.batch import Batch
-from reliability.engine.probe import Result, Target, probe
+from reliability.engine.connectivity import OFFLINE, Connectivity, Mass
+from reliability.engine.lateness import Lateness
+from reliability.engine.pauses import Pauses
+from reliability.engine.probe import Failure, Result, Target, probe
 from reliability.engine.schedule import Schedule, next_turn
-from reliability.engine.strikes import State, Tracker, advance
+from reliability.engine.strikes import Shift, State, Tracker, advance, lose
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +25,8 @@ PER_HOST = 4
 MOST_WAIT_INTERVALS = 0.5
 # However many checks hang at one host, the others keep the rest of the places.
 MOST_PER_HOST = 0.5
+# So often, at the least, somebody looks at the clocks.
+TURN_SECONDS = 1.0
 
 _UNDECIDED = frozenset({State.SUSPECT, State.RECOVERING})
 
@@ -41,6 +46,9 @@ class Prober:
 
     A host has few places. Only when its checks wait for so long that their results would expire
     it gets more, up to half of all: many checks of one hanging host must find it down in time.
+
+    A failure counts against its target only if the fault is not ours: not after a pause of the
+    machine, and not while most targets fail and no anchor can be reached.
     """
 
     def __init__(
@@ -50,8 +58,16 @@ class Prober:
         limit: int,
         per_host: int = PER_HOST,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        connectivity: Connectivity | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self._client = client
+        self._connectivity = connectivity or Connectivity(client)
+        self._mass = Mass()
+        self._pauses = pauses or Pauses()
+        self._network_look: asyncio.Task[None] | None = None
+        self.lateness = Lateness()
+        self.offline_since: datetime | None = None
         self._limit = limit
         self._per_host = per_host
         self._now = now
@@ -97,19 +113,28 @@ class Prober:
 
     async def run(self, *, until: float) -> None:
         """Start probes at their due moments up to a moment of the monotonic clock."""
+        if self._network_look is None:
+            # The name servers prove that they are there while all is well.
+            self._look_at_network()
         while (now := time.monotonic()) < until:
+            self._look_at_clocks()
+            if self.offline_since is not None:
+                self._look_at_network()
+            self.lateness.look(now)
             self._changed.clear()
             self._is_full = self._start_due(now)
             due = None if self._is_full else self._schedule.next_due()
-            wake = until if due is None else min(until, due)
+            wake = min(until, now + TURN_SECONDS, until if due is None else due)
             await _wait(self._changed, wake - time.monotonic())
 
     async def close(self) -> None:
         """Abandon the probes under way and end the session."""
         self._queued.clear()
-        for task in self._running:
+        tasks = [*self._running, *([self._network_look] if self._network_look else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._connectivity.close()
         await self._client.close()
 
     def take(self) -> Batch:
@@ -130,7 +155,11 @@ class Prober:
             key = self._schedule.pop(now)
             if key is None or due is None:
                 return False
-            host = self._watches[key].host
+            watch = self._watches[key]
+            host = watch.host
+            if not self._pauses.spoiled(due):
+                interval = watch.target.rules.interval_seconds
+                self.lateness.note(late=now - due, interval=interval, now=now)
             if self._busy[host] < self._per_host:
                 self._start(key, host, due)
             else:
@@ -159,30 +188,72 @@ class Prober:
 
     async def _probe(self, watch: _Watch, host: str, late: float) -> None:
         key = watch.target.check_id
+        began = time.monotonic()
+        again = False
         try:
             result = await probe(self._client, watch.target, at=self._now())
-            if self._watches.get(key) is watch:
-                self._note(watch, result, late)
+            self._look_at_clocks()
+            # A time limit that passed while everything stood still proves nothing.
+            again = not result.ok and self._pauses.spoiled(began)
+            if not again:
+                result = await self._weighed(result)
+                if self._watches.get(key) is watch:
+                    self._note(watch, result, late)
         except Exception:
             # A defect of ours must not end the beat of this check, nor count against its target.
             logger.exception("The probe of check %s failed by itself.", key)
         finally:
             if self._watches.get(key) is watch:
-                self._schedule.put(key, self._next(watch))
+                self._schedule.put(key, time.monotonic() if again else self._next(watch))
+                if again:
+                    self._changed.set()
             self._release(host)
 
-    def _note(self, watch: _Watch, result: Result, late: float) -> None:
-        target = watch.target
-        watch.tracker, shifts = advance(
-            watch.tracker,
-            target.rules,
-            ok=result.ok,
-            at=result.at,
-            latency_ms=result.latency_ms,
-            late_seconds=late,
-            is_definite=result.is_definite,
+    async def _weighed(self, result: Result) -> Result:
+        """Return the result, or that nothing can be said if the fault is our own network's."""
+        if result.is_unknown:
+            return result
+        self._mass.note(result.check_id, ok=result.ok, now=time.monotonic())
+        if result.ok or not self._mass.is_suspicious(time.monotonic()):
+            return result
+        is_online = await self._connectivity.is_online()
+        self._note_network(is_online=is_online, at=result.at)
+        if is_online:
+            return result
+        return replace(
+            result,
+            failure=Failure.SETUP,
+            detail=OFFLINE,
+            excerpt="",
+            status_code=None,
+            is_definite=False,
         )
-        self.pending.note(target, watch.tracker, shifts, result)
+
+    def _look_at_network(self) -> None:
+        """Ask in the background whether the network is there."""
+        if self._network_look is None or self._network_look.done():
+            self._network_look = asyncio.create_task(self._judge_network())
+
+    async def _judge_network(self) -> None:
+        is_online = await self._connectivity.is_online()
+        if is_online or self.offline_since is not None:
+            self._note_network(is_online=is_online, at=self._now())
+
+    def _note_network(self, *, is_online: bool, at: datetime) -> None:
+        if is_online:
+            self.offline_since = None
+        elif self.offline_since is None:
+            self.offline_since = at
+
+    def _look_at_clocks(self) -> None:
+        if seconds := self._pauses.look():
+            logger.warning(
+                "The prober stood still for %.0f s; what failed meanwhile is asked again.", seconds
+            )
+
+    def _note(self, watch: _Watch, result: Result, late: float) -> None:
+        watch.tracker, shifts = judged(watch.target, watch.tracker, result, late_seconds=late)
+        self.pending.note(watch.target, watch.tracker, shifts, result)
 
     def _unqueue(self, key: int) -> None:
         """Take a check out of the queue of its host; its next target may have another one.
@@ -217,6 +288,23 @@ class Prober:
     def _turn(self, target: Target, now: float) -> float:
         interval = target.rules.interval_seconds
         return next_turn(target.check_id, interval, after=now + self._epoch) - self._epoch
+
+
+def judged(
+    target: Target, tracker: Tracker, result: Result, *, late_seconds: float = 0.0
+) -> tuple[Tracker, tuple[Shift, ...]]:
+    """Return what a result makes of the memory of its check, with the shifts it caused."""
+    if result.is_unknown:
+        return lose(tracker, target.rules, at=result.at)
+    return advance(
+        tracker,
+        target.rules,
+        ok=result.ok,
+        at=result.at,
+        latency_ms=result.latency_ms,
+        late_seconds=late_seconds,
+        is_definite=result.is_definite,
+    )
 
 
 async def probe_once(

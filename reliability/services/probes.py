@@ -7,10 +7,10 @@ import logging
 import resource
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError
 
 from core import leases
 from core.drill import refuse_in_drill
@@ -18,10 +18,11 @@ from core.http import Allow, Policy, session
 from core.leases import LeaseLostError
 from core.loops import in_thread
 from reliability.engine.batch import Batch
-from reliability.engine.prober import Prober, probe_once
-from reliability.engine.strikes import advance
+from reliability.engine.connectivity import Connectivity
+from reliability.engine.prober import Prober, judged, probe_once
+from reliability.engine.spill import Spill
 from reliability.selectors import configuration
-from reliability.services import results
+from reliability.services import flushing, prober_alerts
 
 if TYPE_CHECKING:
     import aiohttp
@@ -38,11 +39,12 @@ REFRESH_SECONDS: Final = 5
 UNREADABLE_SECONDS: Final = 60
 MOST_PROBES: Final = 4000
 
-_CHECKS_AT_ONCE: Final = 2000
-_FLIPS_AT_ONCE: Final = 200
+BUFFER_SECONDS: Final = 300
+BUFFER_RESULTS: Final = 30_000
+SPILL_FILE: Final = "probes.spill"
+
 # Beat's tick comes each minute: a check is due for the stand-in when its interval is nearly over.
 _EARLY: Final = timedelta(seconds=5)
-_AWAY = (OperationalError, InterfaceError)
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -61,12 +63,26 @@ def concurrency() -> int:
     return max(1, min(MOST_PROBES, files))
 
 
+def anchors() -> list[tuple[str, int]]:
+    """Return OPS_PROBE_ANCHORS; what cannot be read is logged and left out."""
+    found = []
+    for item in settings.OPS_PROBE_ANCHORS:
+        host, _, port = item.strip().rpartition(":")
+        bare = host.removeprefix("[").removesuffix("]")
+        if bare and port.isascii() and port.isdecimal() and 0 < int(port) < 2**16:
+            found.append((bare, int(port)))
+        else:
+            logger.warning("OPS_PROBE_ANCHORS: %r is no host:port and is left out.", item)
+    return found
+
+
 class ProbeLoop:
     """The loop's memory: a prober that goes on between slices.
 
     A slice reads the configuration when it is time and stores what was found. The database may
-    be away: probing goes on, results wait in a bounded buffer, flips are kept in any case. When
-    no slice has come for as long as the lease lasts, nothing new is started.
+    be away: probing goes on, results wait in a bounded buffer, after five minutes in a file, which
+    the next start reads too. Flips are kept in any case. When no slice has come for as long as the
+    lease lasts, nothing new is started.
     """
 
     def __init__(self) -> None:
@@ -76,7 +92,11 @@ class ProbeLoop:
         self._alive_until = 0.0
         self._refresh_at = 0.0
         self._is_first_read = True
-        self._is_away = False
+        self._away_since: float | None = None
+        self._spill = Spill(Path(settings.OPS_DATA_DIR) / SPILL_FILE)
+        # What was told of the prober itself; None before the first look.
+        self._told_offline: bool | None = None
+        self._told_late: bool | None = None
         self._unreadable: dict[int, int] = {}
         self._unreadable_until = 0.0
 
@@ -86,14 +106,20 @@ class ProbeLoop:
         now = time.monotonic()
         self._alive_until = now + LEASE_SECONDS
         if self._prober is None:
-            self._prober = Prober(open_session(), limit=concurrency())
+            client = open_session()
+            connectivity = Connectivity(client, anchors())
+            self._prober = Prober(client, limit=concurrency(), connectivity=connectivity)
         try:
+            if self._spill:
+                await self._restore(held)
             if now >= self._refresh_at:
                 await self._refresh(self._prober)
                 self._refresh_at = now + REFRESH_SECONDS
             await self._flush(self._prober, held)
-        except _AWAY as error:
+            await self._tell_of_itself(self._prober)
+        except flushing.AWAY as error:
             self._tell_away(error)
+            await self._keep(self._prober)
         else:
             self._tell_away(None)
         if self._probing is not None and self._probing.done():
@@ -125,16 +151,62 @@ class ProbeLoop:
             await self._flush(prober, self._held)
         except LeaseLostError:
             logger.warning("Another prober took over; %s last results are dropped.", count)
-        except _AWAY as error:
-            logger.warning("The database is away; %s last results are lost: %s", count, error)
+        except flushing.AWAY as error:
+            logger.warning("The database is away; %s last results wait in a file: %s", count, error)
+            await self._put_away(prober)
 
     def _tell_away(self, error: Exception | None) -> None:
         """Log the change, not each second of it."""
-        if error is not None and not self._is_away:
+        if error is not None and self._away_since is None:
+            self._away_since = time.monotonic()
             logger.warning("The database is away; results wait: %s", error)
-        elif error is None and self._is_away:
+        elif error is None and self._away_since is not None:
+            self._away_since = None
             logger.warning("The database is back; what waited was stored.")
-        self._is_away = error is not None
+
+    async def _keep(self, prober: Prober) -> None:
+        """While the database is away: in memory at first, then in a file."""
+        since = self._away_since or time.monotonic()
+        is_long = time.monotonic() - since >= BUFFER_SECONDS
+        if is_long or len(prober.pending.results) >= BUFFER_RESULTS:
+            await self._put_away(prober)
+
+    async def _put_away(self, prober: Prober) -> None:
+        """Write to the file what waits; what the disk does not take goes on waiting."""
+        batch = prober.take()
+        if not batch:
+            return
+        try:
+            dropped = await in_thread(self._spill.add, flushing.masked(batch))
+        except OSError as error:
+            logger.warning("What was found cannot be written to a file: %s", error.strerror)
+            prober.put_back(batch)
+            return
+        if dropped:
+            logger.warning("The file is full; %s results were dropped, no flips.", dropped)
+
+    async def _restore(self, held: Held) -> None:
+        """Store what waits in the file, as far as nobody has found more since."""
+        count = await in_thread(flushing.restore, self._spill, held)
+        logger.warning("%s results that waited in a file were stored.", count)
+        self._refresh_at = 0.0
+
+    async def _tell_of_itself(self, prober: Prober) -> None:
+        """Tell the change when the prober has no network or cannot keep up."""
+        since = prober.offline_since
+        if self._told_offline is not (since is not None):
+            if since is not None:
+                await in_thread(prober_alerts.offline, since=since)
+            else:
+                await in_thread(prober_alerts.online)
+            self._told_offline = since is not None
+        lateness = prober.lateness
+        if self._told_late is not lateness.is_late:
+            if lateness.is_late:
+                await in_thread(prober_alerts.late, worst_seconds=lateness.worst_seconds)
+            else:
+                await in_thread(prober_alerts.punctual)
+            self._told_late = lateness.is_late
 
     async def _probe(self, prober: Prober) -> None:
         while (now := time.monotonic()) < self._alive_until:
@@ -161,10 +233,10 @@ class ProbeLoop:
 
     async def _flush(self, prober: Prober, held: Held) -> None:
         batch = prober.take()
-        waiting = list(batch.parts(most_checks=_CHECKS_AT_ONCE, most_flips=_FLIPS_AT_ONCE))
+        waiting = list(flushing.parts(batch))
         try:
             while waiting:
-                stale = await in_thread(_store, waiting[0], held)
+                stale = await in_thread(flushing.store, waiting[0], held)
                 del waiting[0]
                 if stale:
                     prober.forget(stale)
@@ -172,20 +244,6 @@ class ProbeLoop:
         finally:
             for part in reversed(waiting):
                 prober.put_back(part)
-
-
-def _store(batch: Batch, held: Held) -> set[int]:
-    """Store a batch; a check whose part the database refuses is left out and read anew."""
-    try:
-        return results.store(batch=batch, held=held)
-    except _AWAY:
-        raise
-    except DatabaseError:
-        parts = list(batch.parts(most_checks=1, most_flips=len(batch.flips)))
-        if len(parts) > 1:
-            return set().union(*(_store(part, held) for part in parts))
-        logger.exception("The results of one check cannot be stored and are dropped.")
-        return batch.check_ids
 
 
 async def stand_in(held: Held) -> None:
@@ -199,8 +257,8 @@ async def stand_in(held: Held) -> None:
     began = datetime.now(UTC)
     found_now = await _probe_all([target for target, _ in watches], held)
     batch = _decided(watches, found_now, began=began)
-    for part in batch.parts(most_checks=_CHECKS_AT_ONCE, most_flips=_FLIPS_AT_ONCE):
-        await in_thread(_store, part, held)
+    for part in flushing.parts(batch):
+        await in_thread(flushing.store, part, held)
 
 
 async def _probe_all(targets: list[Target], held: Held) -> list[Result]:
@@ -226,13 +284,7 @@ def _decided(
 ) -> Batch:
     batch = Batch()
     for (target, before), result in zip(watches, found, strict=True):
-        tracker, shifts = advance(
-            before,
-            target.rules,
-            ok=result.ok,
-            at=result.at,
-            latency_ms=result.latency_ms,
-            late_seconds=(result.at - began).total_seconds(),
-        )
+        late = (result.at - began).total_seconds()
+        tracker, shifts = judged(target, before, result, late_seconds=late)
         batch.note(target, tracker, shifts, result)
     return batch

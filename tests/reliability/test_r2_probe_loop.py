@@ -158,7 +158,7 @@ def test_what_was_found_while_the_database_was_away_is_stored_later(
             raise OperationalError(message)
         return store(**kwargs)
 
-    monkeypatch.setattr(probes.results, "store", away)
+    monkeypatch.setattr(results, "store", away)
 
     async def scenario(loop, base):
         await in_thread(aim, check, base)
@@ -203,13 +203,13 @@ def test_one_check_that_cannot_be_stored_does_not_hold_up_the_others(
     bad, good = make_check("http://127.0.0.1:9/"), make_check("http://127.0.0.1:9/")
     store = results.store
 
-    def picky(*, batch, held):
+    def picky(*, batch, **options):
         if bad.pk in batch.check_ids:
             message = "no such text"
             raise DatabaseError(message)
-        return store(batch=batch, held=held)
+        return store(batch=batch, **options)
 
-    monkeypatch.setattr(probes.results, "store", picky)
+    monkeypatch.setattr(results, "store", picky)
 
     async def scenario(loop, base):
         await slices(loop, held, lambda: Sample.objects.filter(check_of=good).exists())
@@ -315,9 +315,11 @@ def test_what_was_found_last_is_stored_at_an_orderly_stop(check, aim, held):
     assert CheckState.objects.get().state == "suspect"
 
 
-def test_what_cannot_be_stored_at_the_stop_is_counted_and_stops_nobody(
-    check, aim, held, monkeypatch, caplog
+def test_what_cannot_be_stored_at_the_stop_waits_in_a_file(
+    check, aim, held, monkeypatch, caplog, settings, tmp_path
 ):
+    settings.OPS_DATA_DIR = tmp_path
+
     def away(**kwargs):
         message = "gone"
         raise OperationalError(message)
@@ -326,11 +328,11 @@ def test_what_cannot_be_stored_at_the_stop_is_counted_and_stops_nobody(
         await in_thread(aim, check, base)
         await loop(held)
         await a_result(loop)
-        monkeypatch.setattr(probes.results, "store", away)
+        monkeypatch.setattr(results, "store", away)
 
     run(stopped)
 
-    assert "The database is away; 1 last results are lost: gone" in caplog.messages
+    assert "The database is away; 1 last results wait in a file: gone" in caplog.messages
 
 
 def test_without_slices_nothing_new_is_started(check, aim, held, monkeypatch):
