@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import Q
+from django.db.models import CharField, Q
+from django.db.models.functions import Cast
 
 from audit.models import AuditRecord
 from core.actors import ActorKind
-from reliability.models import Change, Check
+from reliability.models import SLO, Change, Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from django.db.models import QuerySet
+    from django.db.models import CharField, Q
+from django.db.models.functions import CastuerySet
 
 MOST: Final = 20
 """How many of each source are named."""
@@ -30,7 +32,9 @@ _CATEGORIES: Final = (
 _OWN: Final = (ActorKind.SCHEDULE, ActorKind.SYSTEM)
 # Told better by the rows themselves.
 _TOLD_ELSEWHERE: Final = "reliability.Change"
-_OF_SERVICES: Final = ("reliability.Service", "reliability.Check")
+# These belong to one service; a change of another's explains nothing.
+_OF_SERVICES: Final = "reliability."
+_OF_CHECKS: Final = ("reliability.Check", "reliability.Heartbeat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,11 @@ def _recorded(start: datetime, end: datetime, service_id: int | None) -> list[Ch
         .exclude(target_type=_TOLD_ELSEWHERE)
     )
     if service_id is not None:
-        checks = Check.objects.filter(service=service_id).values_list("pk", flat=True)
         found = found.filter(
-            ~Q(target_type__in=_OF_SERVICES)
+            ~Q(target_type__startswith=_OF_SERVICES)
             | Q(target_type="reliability.Service", target_id=str(service_id))
-            | Q(target_type="reliability.Check", target_id__in=[str(key) for key in checks])
+            | Q(target_type__in=_OF_CHECKS, target_id__in=_keys(Check, service_id))
+            | Q(target_type="reliability.SLO", target_id__in=_keys(SLO, service_id))
         )
     return [
         Changed(
@@ -105,6 +109,12 @@ def _recorded(start: datetime, end: datetime, service_id: int | None) -> list[Ch
         )
         for row in found.order_by("-id")[:MOST]
     ]
+
+
+def _keys(model: type[Check | SLO], service_id: int) -> QuerySet[Any, Any]:
+    """Return the ids of what belongs to a service, as the audit log writes them."""
+    found = model._default_manager.filter(service=service_id)
+    return found.annotate(key=Cast("pk", CharField())).values("key")
 
 
 # A capability that knows of other changes adds a line.
