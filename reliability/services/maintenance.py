@@ -284,6 +284,9 @@ def _refuse_past(window: MaintenanceWindow, now: datetime) -> None:
 def _refuse_never(window: MaintenanceWindow, now: datetime) -> None:
     if window.until is not None and window.until < window.starts_at:
         _refuse("until", "It ends before it begins.")
+    # One time alone is judged by its beginning, and may hold already.
+    if window.repeat == MaintenanceWindow.Repeat.ONCE:
+        return
     if not plan_of(window).times(after=_earliest(window, now), before=now + _FAR):
         _refuse("starts_at", "No time of it comes within the next years.")
 
