@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.views.decorators.http import require_GET
 
 from core.adminbase import RecordAdmin
 from core.adminlists import BeforeFilter, BoundedPaginator, before, either, named
 from core.components import badge, when
+from reliability.admin.contexts.results import results_context
 from reliability.admin.display import answer_field, milliseconds
+from reliability.admin.pages import show
 from reliability.engine.history import micros
-from reliability.models import Sample, StateSegment
+from reliability.models import Check, Sample, StateSegment
 from reliability.selectors.bars import span
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
 
 
 _TIMINGS: Final = ("name_lookup", "connection", "tls", "first_byte")
@@ -26,7 +33,7 @@ _TIMINGS: Final = ("name_lookup", "connection", "tls", "first_byte")
 
 @admin.register(Sample)
 class SampleAdmin(RecordAdmin[Sample]):
-    """Every result, newest first."""
+    """The newest results of all checks; a page for each check shows every one, however old."""
 
     exports = True
     list_display = ["shown_check", "found_at", "result", "answer", "latency", "by_hand"]
@@ -49,7 +56,43 @@ class SampleAdmin(RecordAdmin[Sample]):
         *_TIMINGS,
         "answered",
     ]
-    empty_text = "No result yet. The first one comes as soon as a check is asked."
+    empty_text = "No result of the last hours. The first one comes as soon as a check is asked."
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page with the results of one check."""
+        view = self.admin_site.admin_view(require_GET(self.of_check))
+        own = path("check/<int:check_id>/", view, name="reliability_sample_of_check")
+        return [own, *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say how far back the list reaches."""
+        title = {"title": "Results of the last hours"}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
+
+    def of_check(self, request: HttpRequest, check_id: int) -> HttpResponse:
+        """Show the results of one check on any day."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        checks = Check.objects.select_related("service").defer("headers")
+        check = checks.filter(pk=check_id).first()
+        if check is None:
+            message = "There is no such check."
+            raise Http404(message)
+        page = ""
+        if request.user.has_perm("reliability.view_check"):
+            page = reverse("admin:reliability_check_page", args=[check.pk])
+        return show(
+            self,
+            request,
+            check,
+            title=f"Results of {check}",
+            template="of_check",
+            check=check,
+            page_of_check=page,
+            **results_context(request, check),
+        )
 
     def get_fields(self, request: HttpRequest, obj: Sample | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
         return (
