@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from django.db.models import CharField, Q
-from django.db.models.functions import CastuerySet
+    from django.db.models import QuerySet
 
 MOST: Final = 20
 """How many of each source are named."""
@@ -97,8 +96,8 @@ def _recorded(start: datetime, end: datetime, service_id: int | None) -> list[Ch
         found = found.filter(
             ~Q(target_type__startswith=_OF_SERVICES)
             | Q(target_type="reliability.Service", target_id=str(service_id))
-            | Q(target_type__in=_OF_CHECKS, target_id__in=_keys(Check, service_id))
-            | Q(target_type="reliability.SLO", target_id__in=_keys(SLO, service_id))
+            | Q(target_type__in=_OF_CHECKS, target_id__in=_keys(Check.objects.all(), service_id))
+            | Q(target_type="reliability.SLO", target_id__in=_keys(SLO.objects.all(), service_id))
         )
     return [
         Changed(
@@ -111,9 +110,9 @@ def _recorded(start: datetime, end: datetime, service_id: int | None) -> list[Ch
     ]
 
 
-def _keys(model: type[Check | SLO], service_id: int) -> QuerySet[Any, Any]:
+def _keys(rows: QuerySet[Any], service_id: int) -> QuerySet[Any, Any]:
     """Return the ids of what belongs to a service, as the audit log writes them."""
-    found = model._default_manager.filter(service=service_id)
+    found = rows.filter(service=service_id)
     return found.annotate(key=Cast("pk", CharField())).values("key")
 
 
