@@ -112,8 +112,8 @@ def _recorded(start: datetime, end: datetime, service_id: int | None) -> list[Ch
 
 def _keys(rows: QuerySet[Any], service_id: int) -> QuerySet[Any, Any]:
     """Return the ids of what belongs to a service, as the audit log writes them."""
-    found = rows.filter(service=service_id)
-    return found.annotate(key=Cast("pk", CharField())).values("key")
+    told: QuerySet[Any, Any] = rows.filter(service=service_id).annotate(key=Cast("pk", CharField()))
+    return told.values("key")
 
 
 # A capability that knows of other changes adds a line.
