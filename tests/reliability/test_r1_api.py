@@ -229,7 +229,8 @@ def test_an_incident_is_read_with_its_timeline_and_acknowledged(engineer, make_c
 
     assert (answer.status_code, answer.data["state"]) == (200, "acknowledged")
     assert answer.data["owner"] == "person1"
-    assert [row["kind"] for row in answer.data["events"]] == ["opened", "acknowledged"]
+    kinds = [row["kind"] for row in answer.data["events"] if row["kind"] != "change"]
+    assert kinds == ["opened", "acknowledged"]
     assert engineer.post(f"/api/incidents/{incident.pk}/acknowledge/").status_code == 409
 
 
@@ -301,7 +302,8 @@ def test_notes_and_resolving_need_text(api, make_user, make_check, see):
     assert api.post(f"{base}/resolve/", {}, format="json").status_code == 400
     answer = api.post(f"{base}/resolve/", {"reason": "moved"}, format="json")
 
-    assert [row["kind"] for row in answer.data["events"]] == ["opened", "note", "resolved"]
+    kinds = [row["kind"] for row in answer.data["events"] if row["kind"] != "change"]
+    assert kinds == ["opened", "note", "resolved"]
 
 
 READS = ["/api/services/", "/api/checks/", "/api/incidents/", "/api/ops/uptime/"]
