@@ -31,6 +31,8 @@ class Page:
     """Counts what needs a person, at most to one more than is shown."""
     waits: str = ""
     """What is counted, for a reader who does not see the badge's place."""
+    needs: str = ""
+    """A permission without which nobody looks for it here, though everybody may open it."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,17 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
         (
             Page("Services", "reliability.service"),
             Page("Checks", "reliability.check"),
+            Page("Heartbeats", "reliability.heartbeat"),
+            Page("Objectives", "reliability.slo"),
             Page("Incidents", "reliability.incident", _open_incidents, "open"),
+            Page("Alerts", "reliability.alert"),
+            Page("Maintenance", "reliability.maintenancewindow"),
+            Page("Changes", "reliability.change"),
             Page("Uptime tests", "reliability.uptimetest"),
             Page("Results", "reliability.sample"),
+            Page("Reports of jobs", "reliability.heartbeatping"),
             Page("State history", "reliability.statesegment"),
+            Page("Status page", "status", needs="reliability.view_service"),
         ),
     ),
     (
@@ -95,7 +104,7 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
         "Notifications",
         (
             Page("Queue", "notifications.notification", _dead_messages, "dead"),
-            Page("Alerts", "notifications.event"),
+            Page("Events", "notifications.event"),
             Page("Channels", "notifications.channel"),
         ),
     ),
@@ -144,7 +153,8 @@ def groups(
     }
     shown = []
     for title, pages in GROUPS:
-        items = [item for page in pages if (item := _item(page, lists, counted=counted))]
+        wanted = (page for page in pages if not page.needs or request.user.has_perm(page.needs))
+        items = [item for page in wanted if (item := _item(page, lists, counted=counted))]
         shown.append(Group(title, items))
     shown[-1].items.extend(Item(title, href) for title, href in lists.values())
     return _marked([group for group in shown if group.items], request.path)

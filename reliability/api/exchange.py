@@ -120,7 +120,9 @@ class _ExportView(APIView):
 class ExportCSVView(_ExportView):
     """Every service with its checks as a table."""
 
-    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    @extend_schema(
+        operation_id="api_checks_export_csv", responses={(200, "text/csv"): OpenApiTypes.STR}
+    )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Give all checks as CSV, without headers and tokens. Import takes it back."""
         return export("csv", request)
@@ -129,7 +131,10 @@ class ExportCSVView(_ExportView):
 class ExportYAMLView(_ExportView):
     """Every service with its checks as a tree."""
 
-    @extend_schema(responses={(200, "application/yaml"): OpenApiTypes.STR})
+    @extend_schema(
+        operation_id="api_checks_export_yaml",
+        responses={(200, "application/yaml"): OpenApiTypes.STR},
+    )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Give all checks as YAML, without headers and tokens. Import takes it back."""
         return export("yaml", request)

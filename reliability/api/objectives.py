@@ -20,14 +20,13 @@ from reliability.engine.slo import State
 from reliability.models import SLO, Check, Service
 from reliability.selectors import objectives
 from reliability.selectors.indicators.registry import INDICATORS
+from reliability.selectors.objectives import Standing  # noqa: TC001  # the schema reads the hints
 from reliability.services import objectives as changes
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from rest_framework.request import Request
     from rest_framework.serializers import BaseSerializer
-
-    from reliability.selectors.objectives import Standing
 
 VIEW = "reliability.view_slo"
 _SERVICE = OpenApiParameter("service", int, description="Only of the service with this id.")

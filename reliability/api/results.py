@@ -45,7 +45,7 @@ class ResultSerializer(serializers.Serializer[Any]):
     """What was found at one moment.
 
     Results of the last two hours are as they were found. Older ones are exact to a tenth of a
-    second and 0.4 % of the usual latency, after two days to 2.5 % of each latency.
+    second and 0.4 % of the usual latency, after two days to a second and 2.5 % of each latency.
     """
 
     at = serializers.DateTimeField()
@@ -106,7 +106,11 @@ class CheckResultsFileView(_ResultsView):
 
     throttle_limit = 20
 
-    @extend_schema(parameters=[*_WINDOW], responses={(200, "text/csv"): OpenApiTypes.STR})
+    @extend_schema(
+        operation_id="api_checks_results_csv",
+        parameters=[*_WINDOW],
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
     def get(self, request: Request, pk: int) -> StreamingHttpResponse:
         """Give the results of a check as CSV, oldest first; any number of rows is streamed."""
         start, end = _window(request)

@@ -20,10 +20,17 @@ ADMIN = {
     "Reliability": [
         "Services",
         "Checks",
+        "Heartbeats",
+        "Objectives",
         "Incidents",
+        "Alerts",
+        "Maintenance",
+        "Changes",
         "Uptime tests",
         "Results",
+        "Reports of jobs",
         "State history",
+        "Status page",
     ],
     "Access": [
         "Users",
@@ -33,7 +40,7 @@ ADMIN = {
         "Access reviews",
         "Audit log",
     ],
-    "Notifications": ["Queue", "Alerts", "Channels"],
+    "Notifications": ["Queue", "Events", "Channels"],
     "Operate": ["Schedule", "Crontabs", "Intervals", "Fixed times"],
     "Keys and limits": ["Dashboard keys", "Console access", "Signing keys", "Revocations"],
     "System": ["Processes", "Leases", "API"],
@@ -67,13 +74,17 @@ def test_an_operator_sees_no_settings_of_others(make_user):
     assert shown(make_user(role="operator")) == {
         "Overview": ["Dashboard"],
         "Reliability": ADMIN["Reliability"],
-        "Notifications": ["Queue", "Alerts"],
+        "Notifications": ["Queue", "Events"],
         "System": ["Processes", "Leases", "API"],
     }
 
 
 def test_who_may_see_nothing_gets_the_dashboard_and_the_description(make_user):
-    assert shown(make_user(role="analyst")) == {"Overview": ["Dashboard"], "System": ["API"]}
+    assert shown(make_user(role="analyst")) == {
+        "Overview": ["Dashboard"],
+        "Reliability": ["Objectives"],
+        "System": ["API"],
+    }
 
 
 @pytest.mark.parametrize("role", sorted(set(ROLES) - {"user"}))

@@ -11,14 +11,15 @@ from django.utils.html import format_html
 from core.components import Column, Table, badge, when
 from reliability.admin.contexts.history import history_of
 from reliability.admin.display import milliseconds
-from reliability.selectors import history
+from reliability.models import Incident
+from reliability.selectors import history, incidents
 from reliability.selectors.bars import span
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
-    from reliability.models import Check, Incident, Service
+    from reliability.models import Check, Service
 
 TIMINGS: Final = (
     Column("Name", numeric=True),
@@ -43,7 +44,9 @@ def watched(request: HttpRequest, thing: Service | Check) -> dict[str, Any]:
     if may("reliability.view_statesegment"):
         shown |= history_of(request, history.windows(**{f"{noun}_id": thing.pk}))
     if may("reliability.view_incident"):
-        shown["incidents"] = _incidents(thing.incidents.all())
+        is_check = noun == "check"
+        found = incidents.of_check(thing.pk) if is_check else Incident.objects.filter(service=thing.pk)
+        shown["incidents"] = _incidents(found)
     return shown
 
 
