@@ -34,7 +34,8 @@ class Tone(StrEnum):
 
 _WORDS: Final[dict[Tone, str]] = {
     Tone.OK: "up ok good resolved closed done sent delivered working routed allowed active passed",
-    Tone.WARN: "degraded suspect recovering acknowledged mitigated warning retry paused late lost no_channel",
+    Tone.WARN: "degraded flapping suspect recovering acknowledged mitigated warning retry paused "
+    "late lost no_channel",
     Tone.BAD: "down triggered critical failed failing firing dead refused denied error",
     Tone.INFO: "info pending queued running sending",
 }

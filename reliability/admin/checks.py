@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django.contrib import admin
+from django.forms.widgets import Script
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
@@ -30,7 +32,9 @@ _FIELDSETS: Final = (
         {
             "fields": [
                 "method",
+                "body",
                 ("follow_redirects", "tls_verify"),
+                ("ip_family", "dns_server"),
                 "new_headers",
                 "remove_headers",
             ],
@@ -42,12 +46,26 @@ _FIELDSETS: Final = (
         {
             "fields": [
                 ("interval_seconds", "timeout_seconds", "retry_interval_seconds"),
-                ("strikes_down", "strikes_up"),
+                ("strikes_down", "strikes_up", "down_at_once"),
             ]
         },
     ),
-    ("What counts as good", {"fields": ["accept", "body_contains", "degraded_ms"]}),
+    (
+        "What counts as good",
+        {
+            "fields": [
+                "accept",
+                "body_contains",
+                "assertions",
+                "dns_expected",
+                ("tls_min_days", "degraded_ms"),
+            ]
+        },
+    ),
+    ("Among others", {"fields": ["parents", "tags"]}),
 )
+# What may hold a secret is for those who may change it.
+_FOR_EDITORS: Final = frozenset({"body", "new_headers", "remove_headers"})
 
 
 @admin.register(Check)
@@ -57,20 +75,21 @@ class CheckAdmin(WatchedAdmin[Check]):
     form = CheckForm
     exports = True
     list_display = ["title", "says", "since", "answer", "latency", "asked", "interval"]
-    list_filter = ["state__state", "enabled", "service__environment", "service__tier"]
+    list_filter = ["state__state", "kind", "enabled", "service__environment", "service__tier"]
     list_select_related = ["service", "state"]
-    search_fields = ["name", "url", "service__name"]
+    search_fields = ["name", "url", "host", "service__name"]
     search_help_text = (
-        "Name, URL or service. The filter by state compares what was found last, even where that "
-        "is so old that the list says “unknown”."
+        "Name, URL, host or service. The filter by state compares what was found last, even where "
+        "that is so old that the list says “unknown”."
     )
-    autocomplete_fields = ["service"]
+    autocomplete_fields = ["service", "parents"]
     readonly_fields = ["says", "since", "answer", "history"]
     actions = ["run_now"]
     empty_text = "No check yet. A check asks a URL again and again and tells when it fails."
 
     class Media:
         css: ClassVar = {"all": ["css/chart.css"]}
+        js: ClassVar = [Script("js/check-form.js", defer=True)]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Check]:
         return super().get_queryset(request).defer("headers")
@@ -81,9 +100,33 @@ class CheckAdmin(WatchedAdmin[Check]):
             if obj is not None
             else []
         )
-        url = "url" if self._sees_urls(request) else "shown_url"
-        target = (None, {"fields": ["service", "name", url, "enabled"]})
-        return [*now, target, *_FIELDSETS]
+        if self._sees_urls(request):
+            asked = ["kind", "url", ("host", "port", "dns_type")]
+            return [*now, (None, {"fields": ["service", "name", *asked, "enabled"]}), *_FIELDSETS]
+        target = (None, {"fields": ["service", "name", "kind", "shown_url", "enabled"]})
+        shown = [
+            (
+                title,
+                options | {"fields": [f for f in options["fields"] if f not in _FOR_EDITORS]},
+            )
+            for title, options in cast("tuple[tuple[str, dict[str, Any]], ...]", _FIELDSETS)
+        ]
+        return [*now, target, *shown]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Edit a check; a heartbeat is edited where its rhythm is."""
+        if (
+            object_id.isdecimal()
+            and Check.objects.filter(pk=int(object_id), kind=Check.Kind.HEARTBEAT).exists()
+        ):
+            return redirect("admin:reliability_heartbeat_change", object_id)
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         # Whoever may search in a text can guess it letter by letter.

@@ -56,7 +56,12 @@ def last_answer(check: Check) -> str:
     state = check.state
     if state.last_at is None:
         return "none yet"
-    return state.last_detail or f"HTTP {state.last_code}"
+    return answered(state.last_detail, state.last_code)
+
+
+def answered(detail: str, code: int | None) -> str:
+    """Return in words what a probe was answered; not every kind has a status."""
+    return detail or (f"HTTP {code}" if code is not None else "as expected")
 
 
 def run_checks(

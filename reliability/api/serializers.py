@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from core.masking import HIDDEN
 from core.rest.serializers import StrictSerializer
 from reliability.api.heartbeats import HeartbeatSerializer
 from reliability.models import Check, Service, UptimeTest
@@ -25,7 +26,7 @@ class CheckStateSerializer(serializers.Serializer[Any]):
 
 
 class CheckUrlSerializer(StrictSerializer[Check], serializers.ModelSerializer[Check]):
-    """Shows the query of a check's URL only to those who may change checks."""
+    """Shows the query of a check's URL and what it sends only to those who may change checks."""
 
     def to_representation(self, instance: Check) -> dict[str, Any]:
         """Return what the asking person may see."""
@@ -33,6 +34,8 @@ class CheckUrlSerializer(StrictSerializer[Check], serializers.ModelSerializer[Ch
         request = self.context.get("request")
         if request is None or not request.user.has_perm("reliability.change_check"):
             shown["url"] = instance.shown_url
+            if shown.get("body"):
+                shown["body"] = HIDDEN
         return shown
 
 

@@ -92,6 +92,56 @@ def parse(given: Sequence[Any]) -> tuple[Assertion, ...]:
     return tuple(_parse_one(one) for one in given)
 
 
+def from_lines(text: str) -> list[dict[str, Any]]:
+    """Read conditions as people write them, one a line, such as `json /db/state equals "ok"`.
+
+    Raises ValueError in words for people, with the number of the line.
+    """
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            one = _from_line(line.strip())
+            try:
+                _parse_one(one)
+            except ValueError as error:
+                message = f"Line {number}: {error}"
+                raise ValueError(message) from error
+            found.append(one)
+    return found
+
+
+def to_lines(given: Sequence[Mapping[str, Any]]) -> str:
+    """Write conditions as people read them, one a line."""
+    return "\n".join(
+        " ".join(
+            [
+                one["source"],
+                *([one["path"]] if one.get("path") else []),
+                one["comparison"],
+                *([orjson.dumps(one["value"]).decode()] if "value" in one else []),
+            ]
+        )
+        for one in given
+    )
+
+
+def _from_line(line: str) -> dict[str, Any]:
+    source, _, rest = line.partition(" ")
+    one: dict[str, Any] = {"source": source}
+    word, _, after = rest.strip().partition(" ")
+    if source in {"json", "header"} and word not in COMPARISONS:
+        one["path"] = word
+        word, _, after = after.strip().partition(" ")
+    one["comparison"] = word
+    if value := after.strip():
+        try:
+            one["value"] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            # A plain word needs no quotes.
+            one["value"] = value
+    return one
+
+
 def unmet(assertions: Sequence[Assertion], answer: Answer) -> str:
     """Return in words the first condition that does not hold, or an empty text.
 

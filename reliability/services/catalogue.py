@@ -10,6 +10,7 @@ from django.utils import timezone
 from audit.services.acts import audited
 from audit.services.records import changes, record
 from core.errors import InvalidInputError, NotFoundError
+from core.masking import HIDDEN
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
 from reliability.models.checks import PAUSED
@@ -280,5 +281,8 @@ def _told_check(check: Check) -> dict[str, Any]:
 
 
 def _shown(told: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the query of the URL, which may hold a token: many read the audit log."""
-    return {**told, "url": shown_url(told["url"])} if "url" in told else told
+    """Leave out the query of the URL and the body, which may hold a token: many read the log."""
+    shown = {**told, "url": shown_url(told["url"])} if "url" in told else dict(told)
+    if shown.get("body"):
+        shown["body"] = HIDDEN
+    return shown

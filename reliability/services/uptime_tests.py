@@ -15,6 +15,7 @@ from core import jobs
 from core.drill import refuse_in_drill
 from core.errors import DomainError, InvalidInputError, InvalidTransitionError, NotFoundError
 from core.loops import in_thread
+from reliability.engine.probe import KINDS
 from reliability.engine.prober import probe_once
 from reliability.models import Check, UptimeTest
 from reliability.selectors import configuration
@@ -43,11 +44,16 @@ def request(*, actor: Actor, check_ids: Collection[int] | None = None) -> Uptime
     refuse_in_drill()
     wanted = Check.objects.order_by("pk").values_list("pk", flat=True)
     ids = list(
-        wanted.filter(enabled=True) if check_ids is None else wanted.filter(pk__in=check_ids)
+        wanted.filter(enabled=True, kind__in=KINDS)
+        if check_ids is None
+        else wanted.filter(pk__in=check_ids)
     )
     if check_ids is not None and (unknown := set(check_ids) - set(ids)):
         message = "Some checks do not exist."
         raise InvalidInputError(message, errors={"checks": [f"No check {key}." for key in unknown]})
+    if check_ids is not None:
+        # A heartbeat is asked by nobody.
+        ids = list(wanted.filter(pk__in=ids, kind__in=KINDS))
     if not ids:
         message = "There is no check to run."
         raise InvalidInputError(message)

@@ -35,7 +35,11 @@ def check_form(prefix="", **fields):
     }
     if not prefix:
         values |= {
+            "kind": "http",
             "method": "GET",
+            "tls_min_days": "14",
+            "dns_type": "A",
+            "ip_family": "any",
             "retry_interval_seconds": "",
             "accept": "200-399",
             "body_contains": "",

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
+
 from core.components import Column, Table, when
+from reliability.admin.contexts.heartbeats import heartbeat_of
 from reliability.admin.contexts.shared import TIMINGS, link, timings, verdict, watched
-from reliability.admin.display import last_answer, milliseconds
+from reliability.admin.display import answered, last_answer, milliseconds
+from reliability.engine import assertions
 from reliability.models import Check, Sample
-from reliability.selectors import states
+from reliability.selectors import results, states
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from django.http import HttpRequest
 
+    from reliability.selectors.results import Found
+
 _RESULTS_SHOWN: Final = 20
+_LOOKED_BACK: Final = timedelta(days=7)
 
 
 def check_context(request: HttpRequest, check: Check, *, sees_urls: bool) -> dict[str, Any]:
@@ -25,59 +38,136 @@ def check_context(request: HttpRequest, check: Check, *, sees_urls: bool) -> dic
         "answer": last_answer(check),
         "next_at": states.next_probe(check),
         "threshold": check.degraded_ms,
-        "facts": _facts(request, check, check.url if sees_urls else check.shown_url),
+        "is_flapping": check.state.is_flapping,
+        "facts": _facts(request, check, check.target if sees_urls else check.shown_url),
         **watched(request, check),
     }
-    if request.user.has_perm("reliability.view_sample"):
+    if check.kind == Check.Kind.HEARTBEAT:
+        shown |= heartbeat_of(request, check)
+        shown["facts"] += shown["rhythm"]
+    elif request.user.has_perm("reliability.view_sample"):
         shown["results"] = _results(check)
     return shown
 
 
-def _facts(request: HttpRequest, check: Check, url: str) -> list[tuple[str, object]]:
+def _facts(request: HttpRequest, check: Check, target: str) -> list[tuple[str, object]]:
+    facts: list[tuple[str, object]] = [
+        ("Service", link(request, "service", check.service_id, check.service.name))
+    ]
+    if check.kind != Check.Kind.HEARTBEAT:
+        facts += [
+            ("Kind", check.get_kind_display()),
+            ("Asks", f"{check.method} {target}" if check.kind == Check.Kind.HTTP else target),
+            *_facts_of_kind(check),
+            ("Every", f"{check.interval_seconds} s, at most {check.timeout_seconds} s long"),
+            ("Slow above", milliseconds(check.degraded_ms) or "-"),
+            (
+                "Down after",
+                f"{check.strikes_down} failures in a row"
+                + (", at once if definite" if check.down_at_once else ""),
+            ),
+            ("Up after", f"{check.strikes_up} successes in a row"),
+        ]
+    if check.ip_family != Check.Family.ANY:
+        facts.append(("Addresses", check.get_ip_family_display()))
+    parents = check.parents.select_related("service").defer("headers").order_by("pk")
+    if named := [link(request, "check", parent.pk, str(parent)) for parent in parents]:
+        facts.append(("Depends on", format_html_join(", ", "{}", ((name,) for name in named))))
+    if check.tags:
+        facts.append(("Tags", ", ".join(check.tags)))
+    return facts
+
+
+def _facts_of_kind(check: Check) -> list[tuple[str, object]]:
+    find = _FACTS_OF_KIND.get(check.kind)
+    return find(check) if find is not None else []
+
+
+def _http_facts(check: Check) -> list[tuple[str, object]]:
     has_headers = Check.objects.filter(pk=check.pk).exclude(headers=None).exists()
     rules = [
         f"status {check.accept}",
         f"“{check.body_contains}” in the answer" if check.body_contains else "",
+        *assertions.to_lines(check.assertions).splitlines(),
         "" if check.tls_verify else "any certificate",
         "" if check.follow_redirects else "no redirect",
     ]
     return [
-        ("Service", link(request, "service", check.service_id, check.service.name)),
-        ("Asks", f"{check.method} {url}"),
         ("Own headers", "set, never shown" if has_headers else "none"),
-        ("Every", f"{check.interval_seconds} s, at most {check.timeout_seconds} s long"),
         ("Good", ", ".join(rule for rule in rules if rule)),
-        ("Slow above", milliseconds(check.degraded_ms) or "-"),
-        ("Down after", f"{check.strikes_down} failures in a row"),
-        ("Up after", f"{check.strikes_up} successes in a row"),
+        *_certificate(check),
     ]
+
+
+def _dns_facts(check: Check) -> list[tuple[str, object]]:
+    expected = check.dns_expected.splitlines()
+    return [
+        ("Name server", check.dns_server or "the machine's own"),
+        ("Good", format_html_join(mark_safe("<br>"), "{}", ((line,) for line in expected)))
+        if expected
+        else ("Good", f"any {check.dns_type} record"),
+    ]
+
+
+def _certificate(check: Check) -> list[tuple[str, object]]:
+    """Return until when the certificate holds that was shown last."""
+    state = check.state
+    if state.cert_not_after is None:
+        return []
+    warns = f"warns {check.tls_min_days} days before" if check.tls_min_days else "warns never"
+    return [
+        ("Certificate until", format_html("{}, {}", when(state.cert_not_after), warns)),
+        ("Fingerprint", format_html("<code>{}</code>", state.cert_fingerprint[:16])),
+    ]
+
+
+_FACTS_OF_KIND: Final[Mapping[str, Callable[[Check], list[tuple[str, object]]]]] = {
+    Check.Kind.HTTP: _http_facts,
+    Check.Kind.DNS: _dns_facts,
+    Check.Kind.TLS: _certificate,
+}
 
 
 def _results(check: Check) -> Table:
     newest = Sample.objects.filter(check_of=check).order_by("-at").defer("excerpt")
+    rows = [
+        [
+            when(sample.at),
+            verdict(ok=sample.ok),
+            _said(sample),
+            *timings(
+                sample.dns_ms,
+                sample.connect_ms,
+                sample.tls_ms,
+                sample.first_byte_ms,
+                sample.latency_ms,
+            ),
+        ]
+        for sample in newest[:_RESULTS_SHOWN]
+    ]
     return Table(
-        columns=[
-            Column("At"),
-            Column("Result"),
-            Column("Answer"),
-            *TIMINGS,
-        ],
-        rows=[
-            [
-                when(sample.at),
-                verdict(ok=sample.ok),
-                (sample.detail or f"HTTP {sample.status_code}")
-                + (" (by hand)" if sample.manual else ""),
-                *timings(
-                    sample.dns_ms,
-                    sample.connect_ms,
-                    sample.tls_ms,
-                    sample.first_byte_ms,
-                    sample.latency_ms,
-                ),
-            ]
-            for sample in newest[:_RESULTS_SHOWN]
-        ],
+        columns=[Column("At"), Column("Result"), Column("Answer"), *TIMINGS],
+        rows=rows if len(rows) == _RESULTS_SHOWN else [*rows, *_packed(check, len(rows))],
         caption="Last results",
         empty="No result yet. The first comes within seconds.",
     )
+
+
+def _packed(check: Check, shown: int) -> list[list[Any]]:
+    """Return older results, whose rows have left; their phases are added up by the hour."""
+    now = timezone.now()
+    found = results.of_check(check.pk, start=now - _LOOKED_BACK, end=now)
+    return [
+        [
+            when(one.at),
+            verdict(ok=one.ok),
+            _said(one),
+            *timings(None, None, None, None, one.latency_ms),
+        ]
+        for one in itertools.islice(found, shown, _RESULTS_SHOWN)
+    ]
+
+
+def _said(result: Sample | Found) -> str:
+    said = answered(result.detail, result.status_code)
+    return f"{said} (by hand)" if result.manual else said

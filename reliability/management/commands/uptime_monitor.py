@@ -37,7 +37,8 @@ class Command(BaseCommand):
         width = max((len(result["service"]) for result in results), default=0)
         for result in results:
             verdict = "up" if result["ok"] else "DOWN"
-            told = result["detail"] or f"HTTP {result['status_code']}"
+            code = result["status_code"]
+            told = result["detail"] or (f"HTTP {code}" if code is not None else "as expected")
             self.stdout.write(
                 f"{verdict:<4}  {result['service']:<{width}}  {result['latency_ms']:>8.1f} ms  "
                 f"{told}  {result['url']}"
