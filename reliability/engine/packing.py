@@ -22,7 +22,7 @@ HOUR_SECONDS: Final = 3_600
 DAY_SECONDS: Final = 86_400
 
 TENTH: Final = timedelta(milliseconds=100)
-"""To this the moment of a packed result is exact."""
+"""To this the moment of a result in an hour is exact; in a day, to ten of these."""
 
 QUANTUM_MS: Final = 0.1
 FINENESS: Final = 128
@@ -36,6 +36,8 @@ _HOUR: Final = 1
 _DAY: Final = 2
 _DEFLATED: Final = 0x80
 _SECONDS: Final = {_HOUR: HOUR_SECONDS, _DAY: DAY_SECONDS}
+_UNITS: Final = {_HOUR: 1, _DAY: 10}
+"""Tenths of a second in which moments are written."""
 _LEVEL: Final = 6
 _OK, _MANUAL, _HAS_STATUS = 1, 2, 4
 _PHASES: Final = struct.Struct("<B4e")
@@ -45,8 +47,11 @@ _LAST_STEP: Final = 255
 _STEPS_MS: Final = tuple(round(LEAST_MS * GROWTH**step, 3) for step in range(_LAST_STEP + 1))
 _SIGNED: Final = tuple((number >> 1) ^ -(number & 1) for number in range(128))
 
+PHASES_SECONDS: Final = {HOUR_SECONDS: HOUR_SECONDS, DAY_SECONDS: DAY_SECONDS // 4}
+"""For how long a mean of the phases stands, in an hour and in a day."""
+
 Means = tuple[float, float, float, float]
-"""Name lookup, connection, TLS, first byte: means of the good results of an hour, in ms."""
+"""Name lookup, connection, TLS, first byte: means of good results, in ms."""
 
 
 class UnreadableError(ValueError):
@@ -87,7 +92,7 @@ class Columns:
     runs: list[tuple[Kind, int]] = field(default_factory=list)
     """What follows one another, with how often."""
     phases: dict[int, Means] = field(default_factory=dict)
-    """By hour of the chunk; an hour without phases is absent."""
+    """By part of the chunk, of PHASES_SECONDS; a part without phases is absent."""
 
     def kinds(self) -> Iterator[Kind]:
         """Return the kind of each result."""
@@ -126,16 +131,24 @@ def pack(
     _put(out, len(results))
     _put_phases(out, phases or {})
     _put_kinds(out, results)
-    _put_times(out, tenths)
+    _put_times(out, [tenth // _UNITS[form] for tenth in tenths])
     latencies = [found.latency_ms for found in results]
+    spent = bytearray()
     if form == _DAY:
-        out += bytes(map(_step, latencies))
+        spent += bytes(map(_step, latencies))
     else:
-        _put_latencies(out, latencies)
-    squeezer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    small = squeezer.compress(bytes(out)) + squeezer.flush()
+        _put_latencies(spent, latencies)
+    squeezer = zlib.compressobj(
+        _LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FILTERED
+    )
+    small = squeezer.compress(out)
+    if form == _DAY:
+        # Moments and latencies are spelt differently: each gets a code of its own.
+        small += squeezer.flush(zlib.Z_BLOCK)
+    small += squeezer.compress(spent) + squeezer.flush()
+    whole = out + spent
     # An hour may be too short to gain anything.
-    return bytes([form | _DEFLATED]) + small if len(small) < len(out) else bytes([form]) + out
+    return bytes([form | _DEFLATED]) + small if len(small) < len(whole) else bytes([form]) + whole
 
 
 def columns(data: bytes) -> Columns:
@@ -147,7 +160,7 @@ def columns(data: bytes) -> Columns:
         read = _Reader(body)
         n = read.number()
         made = Columns(seconds, phases=_phases(read), runs=_runs(read))
-        made.tenths = _times(read, n)
+        made.tenths = [time * _UNITS[form] for time in _times(read, n)]
         made.latencies_ms = _steps(read, n) if form == _DAY else _latencies(read, n)
     except (IndexError, KeyError, struct.error, UnicodeDecodeError, zlib.error) as error:
         message = "These bytes are no packed results that can be read here."
@@ -232,17 +245,17 @@ def _put_signed(out: bytearray, numbers: Sequence[int]) -> None:
 
 
 def _put_phases(out: bytearray, phases: Mapping[int, Means]) -> None:
-    told = {hour: means for hour, means in phases.items() if any(means)}
+    told = {part: means for part, means in phases.items() if any(means)}
     _put(out, len(told))
-    for hour, means in sorted(told.items()):
-        out += _PHASES.pack(hour, *(min(mean, _MOST_HALF) for mean in means))
+    for part, means in sorted(told.items()):
+        out += _PHASES.pack(part, *(min(mean, _MOST_HALF) for mean in means))
 
 
 def _phases(read: _Reader) -> dict[int, Means]:
     found = {}
     for _ in range(read.number()):
-        hour, *means = _PHASES.unpack(read.take(_PHASES.size))
-        found[hour] = (means[0], means[1], means[2], means[3])
+        part, *means = _PHASES.unpack(read.take(_PHASES.size))
+        found[part] = (means[0], means[1], means[2], means[3])
     return found
 
 
@@ -282,13 +295,13 @@ def _runs(read: _Reader) -> list[tuple[Kind, int]]:
     return [(kinds[read.number()], read.number()) for _ in range(read.number())]
 
 
-def _put_times(out: bytearray, tenths: Sequence[int]) -> None:
-    """Append moments as what each is early or late after the one before it."""
-    if not tenths:
+def _put_times(out: bytearray, times: Sequence[int]) -> None:
+    """Append moments, in units, as what each is early or late after the one before it."""
+    if not times:
         return
-    steps = [after - before for before, after in pairwise(tenths)]
+    steps = [after - before for before, after in pairwise(times)]
     beat = median_low(steps) if steps else 0
-    _put(out, tenths[0])
+    _put(out, times[0])
     _put(out, beat)
     _put_signed(out, [step - beat for step in steps])
 

@@ -19,10 +19,6 @@ class Migration(migrations.Migration):
             name='through_id',
             field=models.BigIntegerField(null=True),
         ),
-        migrations.AddIndex(
-            model_name='samplechunk',
-            index=models.Index(condition=models.Q(('seconds', 3600)), fields=['starts_at'], name='chunk_of_hours'),
-        ),
         migrations.AddConstraint(
             model_name='rollup',
             constraint=models.UniqueConstraint(condition=models.Q(('check_of', None)), fields=('seconds', 'starts_at'), name='rollup_of_all_once'),

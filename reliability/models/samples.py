@@ -66,10 +66,6 @@ class SampleChunk(models.Model):
                 name="chunk_is_an_hour_or_a_day", condition=Q(seconds__in=[3600, 86_400])
             ),
         ]
-        indexes = [
-            # Hours are packed into days; among years of days only a few rows are hours.
-            models.Index(name="chunk_of_hours", fields=["starts_at"], condition=Q(seconds=3600))
-        ]
 
     def __str__(self) -> str:
         return f"{self.n} results from {self.starts_at:%Y-%m-%d %H:%M}"

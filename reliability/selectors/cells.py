@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from django.db import connection
 
 from core.histogram import Histogram
-from reliability.engine.packing import HOUR_SECONDS, columns
+from reliability.engine.packing import HOUR_SECONDS, PHASES_SECONDS, columns
+from reliability.engine.packing import HOUR_SECONDS, PHASES_SECONDS, columns
 from reliability.selectors.results import chunks_within
 from reliability.selectors.sums import EPOCH, Sum
 
@@ -124,8 +125,9 @@ def _read_chunk(
     tenths, latencies = packed.tenths, packed.latencies_ms
     low = bisect_left(tenths, ceil((window[0] - begin) * 10))
     high = bisect_left(tenths, ceil((window[1] - begin) * 10))
-    # A step longer than an hour still takes each hour's own phases.
-    part = min(step, HOUR_SECONDS)
+    # A step may span several parts with phases of their own.
+    each = PHASES_SECONDS[packed.seconds]
+    part = min(step, each)
     at = 0
     for kind, times in packed.runs:
         first, last = max(at, low), min(at + times, high)
@@ -144,8 +146,8 @@ def _read_chunk(
                 count = len(new)
             if kind.ok:
                 cell.latencies_ms += found
-                hour = tenths[first] // (HOUR_SECONDS * 10)
-                cell.add_phases(packed.phases.get(hour, _NO_PHASES), count)
+                phases = packed.phases.get(tenths[first] // (each * 10), _NO_PHASES)
+                cell.add_phases(phases, count)
             else:
                 cell.failed += count
             first = until

@@ -37,6 +37,7 @@ __all__ = [
     "chunks_within",
     "counts",
     "first_at",
+    "key_of",
     "minutes",
     "of_check",
     "packed_of",
@@ -45,6 +46,7 @@ __all__ = [
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_TENTHS: Final = 600
 _FOUND: Final = ("at", "ok", "latency_ms", "manual", "status_code", "failure", "detail")
+_SECOND: Final = timedelta(seconds=1)
 _HOUR: Final = timedelta(seconds=HOUR_SECONDS)
 _DAY: Final = timedelta(seconds=DAY_SECONDS)
 
@@ -91,11 +93,11 @@ def of_check(
     rows = Sample.objects.filter(check_of=check_id, at__gte=start, at__lt=end)
     order = "-at" if newest_first else "at"
     newest = [Found(*row) for row in rows.order_by(order).values_list(*_FOUND)]
-    seen = {_key(found) for found in newest}
+    seen = {key_of(found) for found in newest}
     packed = _packed(check_id, start, end, newest_first=newest_first)
     return merge(
         newest,
-        (found for found in packed if not seen or _key(found) not in seen),
+        (found for found in packed if not seen or key_of(found) not in seen),
         key=lambda found: found.at,
         reverse=newest_first,
     )
@@ -218,6 +220,11 @@ def as_moment(value: Any) -> datetime:  # noqa: ANN401  # SQLite keeps times as 
     return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
+def key_of(found: Found) -> tuple[int, bool]:
+    """Return what a result has in common with its packed self: its second, and who asked."""
+    return (found.at - _EPOCH) // _SECOND, found.manual
+
+
 def _packed(
     check_id: int, start: datetime, end: datetime, *, newest_first: bool
 ) -> Iterator[Found]:
@@ -229,11 +236,6 @@ def _packed(
         for result in reversed(results) if newest_first else results:
             if start <= result.at < end:
                 yield result
-
-
-def _key(found: Found) -> tuple[int, bool]:
-    """Return what a result has in common with its packed self."""
-    return (found.at - _EPOCH) // TENTH, found.manual
 
 
 def _count(
@@ -261,7 +263,7 @@ def _by_minute(
     seen = set()
     for check_id, at, ok in rows.values_list("check_of", "at", "ok"):
         tenth = (at - _EPOCH) // TENTH
-        seen.add((check_id, tenth))
+        seen.add((check_id, tenth // 10))
         yield tenth // _MINUTE_TENTHS, ok
     found = chunks_within(check_ids, start, end).order_by()
     if wanted:
@@ -271,7 +273,7 @@ def _by_minute(
         packed = columns(bytes(data))
         begin = (starts_at - _EPOCH) // TENTH
         for tenth, kind in _told(packed, begin, first, last):
-            if (check_id, tenth) not in seen:
+            if (check_id, tenth // 10) not in seen:
                 yield tenth // _MINUTE_TENTHS, kind
 
 

@@ -12,23 +12,23 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from core import leases
 from reliability.engine.packing import (
     DAY_SECONDS,
     HOUR_SECONDS,
-    TENTH,
+    PHASES_SECONDS,
     Found,
     Means,
     columns,
     pack,
 )
-from reliability.models import Sample, SampleChunk
+from reliability.models import Check, Sample, SampleChunk
 from reliability.selectors import results, sums
 from reliability.services import rollups
 
@@ -47,6 +47,8 @@ TAIL_HOURS: Final = 1
 
 DAYS_AS_HOURS: Final = 2
 """So many whole days stay as hours, which tell latencies finer."""
+
+LONGEST_STOP: Final = timedelta(days=40)
 
 _AT_ONCE: Final = 50
 _LOOK_AGAIN_SECONDS: Final = 0.5
@@ -95,7 +97,7 @@ def run(*, seconds: float = 600, patience: float = 60, now: datetime | None = No
             return done
         time.sleep(_LOOK_AGAIN_SECONDS)
     until = time.monotonic() + seconds
-    now = now or timezone.now()
+    now = (now or timezone.now()).astimezone(UTC)
     try:
         # What leaves its rows must have been added up before.
         rollups.add_up(held=held)
@@ -107,12 +109,12 @@ def run(*, seconds: float = 600, patience: float = 60, now: datetime | None = No
 
 
 def hour_of(at: datetime) -> datetime:
-    """Return the begin of the hour, UTC, in which a moment lies."""
-    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    """Return the begin of the hour in which a moment, in UTC, lies."""
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def day_of(at: datetime) -> datetime:
-    """Return the begin of the day, UTC, in which a moment lies."""
+    """Return the begin of the day in which a moment, in UTC, lies."""
     return hour_of(at).replace(hour=0)
 
 
@@ -121,19 +123,29 @@ def _pack_hours(held: Held, before: datetime, until: float, done: Packed) -> Non
     while (oldest := Sample.objects.filter(at__lt=before).order_by("at").first()) is not None:
         upto = min(hour_of(oldest.at) + _HOURS_AT_ONCE, before)
         packed = done.results
-        old = Sample.objects.filter(at__lt=upto).order_by("check_of")
-        _by_batches(old, held, until, partial(_take, upto), done)
+        old = Exists(Sample.objects.filter(check_of=OuterRef("pk"), at__lt=upto))
+        _by_batches(Check.objects.filter(old), held, until, partial(_take, upto), done)
         if done.results == packed or time.monotonic() > until:
             return
 
 
 def _pack_days(held: Held, before: datetime, until: float, done: Packed) -> None:
-    hours = SampleChunk.objects.filter(seconds=HOUR_SECONDS, starts_at__lt=before)
-    _by_batches(hours.order_by("check_of"), held, until, partial(_join, before), done)
+    """Pack hours that began before that moment into days.
+
+    An index of hours alone would cost as much as the results that it helps to find, so each check's
+    newest chunks are looked through; of a stop longer than LONGEST_STOP some hours stay hours.
+    """
+    hours = SampleChunk.objects.filter(
+        check_of=OuterRef("pk"),
+        seconds=HOUR_SECONDS,
+        starts_at__lt=before,
+        starts_at__gte=before - LONGEST_STOP,
+    )
+    _by_batches(Check.objects.filter(Exists(hours)), held, until, partial(_join, before), done)
 
 
 def _by_batches(
-    rows: QuerySet[Any],
+    checks: QuerySet[Check],
     held: Held,
     until: float,
     work: Callable[[Sequence[int]], Packed],
@@ -142,8 +154,8 @@ def _by_batches(
     """Do the work for some checks after the other, each batch in a transaction of its own."""
     after = 0
     while time.monotonic() < until:
-        found = rows.filter(check_of__gt=after).values_list("check_of", flat=True)
-        keys = list(found.distinct()[:_AT_ONCE])
+        found = checks.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
+        keys = list(found[:_AT_ONCE])
         if not keys:
             return
         after = keys[-1]
@@ -175,18 +187,16 @@ def _take(before: datetime, keys: Sequence[int]) -> Packed:
             found = Found(
                 results.as_moment(at), bool(ok), ms, bool(manual), status, failure, detail
             )
-            rows.append((key, found, phases))
-    days = SampleChunk.objects.filter(
-        check_of__in=keys,
-        seconds=DAY_SECONDS,
-        starts_at__in={day_of(found.at) for _, found, _ in rows},
+            rows.append((key, hour_of(found.at), found, phases))
+    days = {hour: hour.replace(hour=0) for _, hour, _, _ in rows}
+    packed = SampleChunk.objects.filter(
+        check_of__in=keys, seconds=DAY_SECONDS, starts_at__in=set(days.values())
     )
-    packed_days = set(days.values_list("check_of", "starts_at"))
+    packed_days = set(packed.values_list("check_of", "starts_at"))
     targets: _Targets = defaultdict(list)
-    for key, found, phases in rows:
-        day = day_of(found.at)
-        is_day = (key, day) in packed_days
-        target = (key, day, DAY_SECONDS) if is_day else (key, hour_of(found.at), HOUR_SECONDS)
+    for key, hour, found, phases in rows:
+        is_day = (key, days[hour]) in packed_days
+        target = (key, days[hour], DAY_SECONDS) if is_day else (key, hour, HOUR_SECONDS)
         targets[target].append((found, phases))
     hours, _ = _store(targets)
     return Packed(results=len(rows), hours=hours)
@@ -239,12 +249,8 @@ def _store(targets: _Targets) -> tuple[int, int]:
 def _merge(chunk: SampleChunk, fresh: Sequence[_Row]) -> list[_Row]:
     """Put late results into a chunk; return those that were not there already."""
     there = _rows(chunk)
-    seen = {((found.at - chunk.starts_at) // TENTH, found.manual) for found, _ in there}
-    added = [
-        (found, phases)
-        for found, phases in fresh
-        if ((found.at - chunk.starts_at) // TENTH, found.manual) not in seen
-    ]
+    seen = {results.key_of(found) for found, _ in there}
+    added = [(found, phases) for found, phases in fresh if results.key_of(found) not in seen]
     if added:
         _fill(chunk, there + added)
         chunk.save()
@@ -252,10 +258,11 @@ def _merge(chunk: SampleChunk, fresh: Sequence[_Row]) -> list[_Row]:
 
 
 def _rows(chunk: SampleChunk) -> list[_Row]:
-    """Return what a chunk holds; each good result has the mean phases of its hour."""
+    """Return what a chunk holds; each good result has the mean phases of its part."""
     packed = columns(bytes(chunk.data))
+    part = timedelta(seconds=PHASES_SECONDS[chunk.seconds])
     return [
-        (found, packed.phases.get((found.at - chunk.starts_at) // _HOUR, _NO_PHASES))
+        (found, packed.phases.get((found.at - chunk.starts_at) // part, _NO_PHASES))
         for found in packed.found(chunk.starts_at)
     ]
 
@@ -268,18 +275,19 @@ def _fill(chunk: SampleChunk, rows: Sequence[_Row]) -> None:
         [found for found, _ in rows],
         start=chunk.starts_at,
         seconds=chunk.seconds,
-        phases=_means(chunk.starts_at, rows),
+        phases=_means(chunk, rows),
     )
 
 
-def _means(start: datetime, rows: Sequence[_Row]) -> dict[int, Means]:
-    """Return the mean phases of the good results of the schedule, by hour of the chunk."""
-    by_hour: defaultdict[int, list[Phases]] = defaultdict(list)
+def _means(chunk: SampleChunk, rows: Sequence[_Row]) -> dict[int, Means]:
+    """Return the mean phases of the good results of the schedule, by part of the chunk."""
+    part = timedelta(seconds=PHASES_SECONDS[chunk.seconds])
+    by_part: defaultdict[int, list[Phases]] = defaultdict(list)
     for found, phases in rows:
         if found.ok and not found.manual:
-            by_hour[(found.at - start) // _HOUR].append(phases)
+            by_part[(found.at - chunk.starts_at) // part].append(phases)
     means = {}
-    for hour, all_phases in by_hour.items():
-        dns, connect, tls, first = (fmean(column) for column in zip(*all_phases, strict=True))
-        means[hour] = (dns, connect, tls, first)
+    for number, all_phases in by_part.items():
+        dns, connect, tls, first = (sum(c) / len(c) for c in zip(*all_phases, strict=True))
+        means[number] = (dns, connect, tls, first)
     return means
