@@ -29,6 +29,8 @@ _CATEGORIES: Final = (
 )
 # What the platform does on its beat explains nothing.
 _OWN: Final = (ActorKind.SCHEDULE, ActorKind.SYSTEM)
+# Acts of these categories that change nothing.
+_LOOKS: Final = (".used", ".warned", ".tested", ".verified", "_revealed", "_requested")
 # Told better by the rows themselves.
 _TOLD_ELSEWHERE: Final = "reliability.Change"
 # These belong to one service; a change of another's explains nothing.
@@ -92,6 +94,8 @@ def _recorded(start: datetime, end: datetime, service_id: int | None) -> list[Ch
         .exclude(actor_kind__in=_OWN)
         .exclude(target_type=_TOLD_ELSEWHERE)
     )
+    for ending in _LOOKS:
+        found = found.exclude(action__endswith=ending)
     if service_id is not None:
         found = found.filter(
             ~Q(target_type__startswith=_OF_SERVICES)

@@ -31,7 +31,6 @@ HOLDS: Final = timedelta(minutes=30)
 BY_HAND: Final = "was marked as resolved by hand"
 
 
-
 class IncidentFields(TypedDict, total=False):
     """What people may set on an incident; its owner by name."""
 
@@ -183,7 +182,7 @@ def set_severity(*, actor: Actor, incident_id: int, severity: str) -> Incident:
         raise InvalidInputError(message, errors={"severity": [message]})
     incident = _locked(incident_id)
     before = incident.severity
-    if before == severity and incident.severity_is_set:
+    if before == severity:
         return incident
     is_held = incident.state == _State.ACKNOWLEDGED and severity == Incident.Severity.CRITICAL
     _set(
@@ -202,7 +201,7 @@ def set_severity(*, actor: Actor, incident_id: int, severity: str) -> Incident:
         after={"severity": severity},
     )
     is_open = incident.state not in {_State.RESOLVED, _State.CLOSED}
-    if is_open and before != severity:
+    if is_open:
         _announce(incident, actor=actor, status="firing", title=incident.title, body=text)
     return incident
 

@@ -1,11 +1,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import actor_for
 from accounts.services import api_keys
 from audit.models import AuditRecord
+from audit.services.records import record
 from core.errors import InvalidInputError
 from reliability.models import Change, Incident, IncidentEvent
 from reliability.selectors import changes as selector
@@ -78,6 +80,18 @@ def test_settings_and_rights_of_the_audit_log_stand_there_too(make_check, make_s
     assert not [text for text in texts if "Other" in text]
     assert {change.actor_name for change in found} == {"command test"}
     assert [change.at for change in found] == sorted(change.at for change in found)
+
+
+@pytest.mark.parametrize("action", ["dashboard_key.used", "channel.tested", "api_key.warned"])
+def test_an_act_that_changes_nothing_explains_nothing(make_check, operator, action):
+    check = make_check()
+    with transaction.atomic():
+        record(actor=operator, action=action)
+
+    texts = [change.text for change in selector.before(timezone.now(), check.service_id)]
+
+    assert action not in texts
+    assert f"check.created: {check}" in texts
 
 
 def test_telling_twice_with_a_key_records_once(tell, make_service):

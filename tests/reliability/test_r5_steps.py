@@ -187,6 +187,14 @@ def test_a_person_chooses_the_severity_and_alerts_no_longer_raise_it(
     assert (incident.severity, incident.severity_is_set) == ("info", True)
 
 
+def test_the_severity_it_has_already_is_not_chosen(step):
+    traced = traces()
+
+    step("update", severity="critical")
+
+    assert traces() == traced
+
+
 def test_an_unknown_severity_is_refused(step):
     traced = traces()
 
