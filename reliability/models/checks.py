@@ -400,7 +400,9 @@ class StateSegment(models.Model):
         ]
         indexes = [
             # Availability reads the segments of one check within a window.
-            models.Index(name="segment_of_check", fields=["check_of", "-started_at"])
+            models.Index(name="segment_of_check", fields=["check_of", "-started_at"]),
+            # Which services were down lately is asked every few seconds.
+            models.Index(name="segment_by_standing", fields=["standing", "ended_at"]),
         ]
 
     def __str__(self) -> str:
