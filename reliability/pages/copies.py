@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS: Final = 15.0
 _RETRY_SECONDS: Final = 5.0
+_MOST_SHARE: Final = 0.05
+"""So much of the time may be spent on making a page anew."""
 _WRITE_SECONDS: Final = 60.0
 _MOST: Final = 64
 _NAME: Final = re.compile(r"[a-z0-9-]{1,60}")
@@ -36,6 +38,12 @@ class Copy:
     body: bytes
     made_at: float
     is_late: bool = False
+    spent: float = 0.0
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether it is new enough; one that took long to make holds longer."""
+        return time.time() - self.made_at < max(FRESH_SECONDS, self.spent / _MOST_SHARE)
 
     @property
     def tag(self) -> str:
@@ -70,7 +78,7 @@ class Copies:
         """
         kept = self._entry(name)
         last = kept.copy
-        if last is not None and time.time() - last.made_at < FRESH_SECONDS:
+        if last is not None and last.is_fresh:
             return last
         if last is not None and not kept.making.acquire(blocking=False):
             return last
@@ -98,10 +106,11 @@ class Copies:
         self, name: str, kept: _Kept, make: Callable[[], bytes | None], *, lasting: bool
     ) -> Copy | None:
         # Another thread may have made it while this one waited.
-        if kept.copy is not None and time.time() - kept.copy.made_at < FRESH_SECONDS:
+        if kept.copy is not None and kept.copy.is_fresh:
             return kept.copy
         if kept.copy is not None and time.monotonic() - kept.failed_at < _RETRY_SECONDS:
             return _late(kept.copy)
+        began = time.monotonic()
         try:
             body = make()
         except (OperationalError, InterfaceError):
@@ -113,7 +122,7 @@ class Copies:
             return _late(kept.copy)
         if body is None:
             return None
-        kept.copy = Copy(body, time.time())
+        kept.copy = Copy(body, time.time(), spent=time.monotonic() - began)
         if lasting and time.monotonic() - kept.written_at >= _WRITE_SECONDS:
             kept.written_at = time.monotonic()
             _write(name, body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import FilteredRelation, Q
 from django.utils import timezone
@@ -21,14 +21,16 @@ from reliability.engine.history import (
     without_beginning,
     worst_of,
 )
-from reliability.engine.strikes import Rules
+from reliability.engine.strikes import Rules, Standing
 from reliability.models import Check
 from reliability.models.checks import PAUSED
-from reliability.selectors import maintenance
+from reliability.selectors import maintenance, ranks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
+
+    from django.db.models import QuerySet
 
 WINDOWS: Final = {
     "24h": (timedelta(hours=24), 96),
@@ -62,17 +64,40 @@ def of_services(
     buckets: int,
     now: datetime | None = None,
 ) -> dict[int, History]:
-    """Return the history of services: at each moment that of the worst check."""
+    """Return the history of services: at each moment that of the worst check.
+
+    Checks that were up all along are one line for their service, however many they are.
+    """
     end = now or timezone.now()
-    by_service: defaultdict[int, list[tuple[Stretch, ...]]] = defaultdict(list)
-    for (service_id, _), whole in lines(Q(service__in=service_ids), end - window, end):
-        by_service[service_id].append(whole)
     start, stop = micros(end - window), micros(end)
+    by_service: defaultdict[int, list[tuple[Stretch, ...]]] = defaultdict(list)
+    steady = _steady(service_ids, end - window, end)
+    for (service_id, _), whole in lines(
+        Q(service__in=service_ids) & ~Q(pk__in=steady.values("pk")), end - window, end
+    ):
+        by_service[service_id].append(whole)
+    always_up = set(steady.values_list("service_id", flat=True))
+    left_out = maintenance.intervals(always_up, start=end - window, end=end) if always_up else {}
+    for service_id in always_up:
+        spans = [(micros(begins), micros(ends)) for begins, ends in left_out.get(service_id, ())]
+        whole = with_maintenance((Stretch(Stood.UP, start, stop),), spans)
+        by_service[service_id].append(whole)
     absent = [(Stretch(Stood.ABSENT, start, stop),)]
     return {
         key: history(worst_of(by_service.get(key, absent)), start=start, end=stop, buckets=buckets)
         for key in service_ids
     }
+
+
+def _steady(service_ids: Collection[int], start: datetime, end: datetime) -> QuerySet[Any]:
+    """Return the checks whose one segment says up since before the window, and holds until now."""
+    up = Check.objects.filter(
+        service__in=service_ids,
+        segments__ended_at=None,
+        segments__standing=Standing.UP.value,
+        segments__started_at__lte=start,
+    )
+    return ranks.ranked(up).filter(valid_until__gte=end.timestamp())
 
 
 def windows(*, service_id: int = 0, check_id: int = 0) -> dict[str, History]:

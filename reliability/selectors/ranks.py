@@ -118,6 +118,13 @@ def worst_of_services(service_ids: Collection[int]) -> dict[int, Says]:
     return {check.service_id: check.says for check in first}
 
 
+def worst_of_service(service_id: int) -> Says | None:
+    """Return the same of one service; None without a check that is on."""
+    on = ranked(checks().filter(service=service_id, enabled=True))
+    first = on.order_by("rank", "began", "pk").first()
+    return first.says if first is not None else None
+
+
 def counts_of(service_id: int) -> dict[str, int]:
     """Return how many checks of a service say what; `off` for those that are switched off."""
     rows = ranked(Check.objects.filter(service=service_id)).values("rank").annotate(n=Count("pk"))

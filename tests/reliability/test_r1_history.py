@@ -189,7 +189,7 @@ def test_a_service_without_checks_has_no_history(make_service):
 
 
 @pytest.mark.django_db
-def test_many_services_take_two_queries(make_service, make_check):
+def test_many_services_take_three_queries(make_service, make_check):
     services = [make_service().pk for _ in range(5)]
     for key in services:
         for _ in range(3):
@@ -198,8 +198,8 @@ def test_many_services_take_two_queries(make_service, make_check):
     with CaptureQueriesContext(connection) as queries:
         found = of_services(services, window=timedelta(hours=24), buckets=96)
 
-    # The segments, and whether there is any maintenance.
-    assert (len(queries), sorted(found)) == (2, sorted(services))
+    # The segments, whether there is any maintenance, and who was up all along.
+    assert (len(queries), sorted(found)) == (3, sorted(services))
 
 
 @pytest.mark.django_db
@@ -212,3 +212,26 @@ def test_a_check_that_is_switched_off_and_on_counts_its_pause(make_check, operat
 
     assert found.total.up == found.total.down == 0
     assert found.total.paused > 0
+
+
+def test_what_was_up_all_along_counts_beside_what_was_not(make_service, make_check):
+    service = make_service()
+    end = datetime.now(UTC)
+    for number in range(3):
+        check = make_check(service=service)
+        CheckState.objects.filter(check_of=check).update(state="up", last_at=end)
+        StateSegment.objects.filter(check_of=check).delete()
+        StateSegment.objects.create(
+            check_of=check,
+            standing="up",
+            started_at=end - timedelta(days=9),
+            ended_at=end - timedelta(hours=6) if number == 2 else None,
+        )
+    StateSegment.objects.create(
+        check_of=check, standing="down", started_at=end - timedelta(hours=6), ended_at=None
+    )
+
+    found = of_services([service.pk], window=timedelta(hours=24), buckets=4, now=end)[service.pk]
+
+    assert [bucket.shares.worst.name for bucket in found.buckets] == ["UP", "UP", "UP", "DOWN"]
+    assert found.total.availability == 0.75

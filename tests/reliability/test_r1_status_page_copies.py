@@ -62,7 +62,7 @@ def away(monkeypatch):
     def take():
         for name in ("status_page", "incidents_between", "latest"):
             monkeypatch.setattr(read, name, fail)
-        monkeypatch.setattr("reliability.pages.copies.FRESH_SECONDS", -1.0)
+        monkeypatch.setattr("reliability.pages.copies.Copy.is_fresh", False)
 
     return take
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def service_context(request: HttpRequest, service: Service) -> dict[str, Any]:
     """Return what the page of a service shows; it costs the same with any number of checks."""
     may = request.user.has_perm
-    said = ranks.worst_of_services([service.pk]).get(service.pk)
+    said = ranks.worst_of_service(service.pk)
     counts = ranks.counts_of(service.pk)
     total = sum(counts.values())
     shown: dict[str, Any] = {

@@ -9,9 +9,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from core.components import Column, Table, badge, when
+from core.memory import Memory
 from reliability.admin.contexts.history import history_of
 from reliability.admin.display import milliseconds
-from reliability.models import Incident
+from reliability.models import Check, Incident
 from reliability.selectors import history, incidents
 from reliability.selectors.bars import span
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
-    from reliability.models import Check, Service
+    from reliability.engine.history import History
+    from reliability.models import Service
 
 TIMINGS: Final = (
     Column("Name", numeric=True),
@@ -30,6 +32,8 @@ TIMINGS: Final = (
 )
 """The last columns of a table of results; `timings` fills them."""
 _SHOWN: Final = 10
+_MANY: Final = 500
+_known: Memory[int, dict[str, History]] = Memory(most=20, seconds=30)
 
 
 def watched(request: HttpRequest, thing: Service | Check) -> dict[str, Any]:
@@ -42,12 +46,24 @@ def watched(request: HttpRequest, thing: Service | Check) -> dict[str, Any]:
     if may(f"reliability.change_{noun}"):
         shown["edit_url"] = reverse(f"admin:reliability_{noun}_change", args=[thing.pk])
     if may("reliability.view_statesegment"):
-        shown |= history_of(request, history.windows(**{f"{noun}_id": thing.pk}))
+        shown |= history_of(request, _windows(thing))
     if may("reliability.view_incident"):
         is_check = noun == "check"
-        found = incidents.of_check(thing.pk) if is_check else Incident.objects.filter(service=thing.pk)
+        found = (
+            incidents.of_check(thing.pk) if is_check else Incident.objects.filter(service=thing.pk)
+        )
         shown["incidents"] = _incidents(found)
     return shown
+
+
+def _windows(thing: Service | Check) -> dict[str, History]:
+    """Return the history of all windows; that of very many checks may be some seconds old."""
+    if isinstance(thing, Check):
+        return history.windows(check_id=thing.pk)
+    many = thing.checks.order_by()[:_MANY].count() == _MANY
+    if not many:
+        return history.windows(service_id=thing.pk)
+    return _known.of(thing.pk, lambda: history.windows(service_id=thing.pk))
 
 
 def link(request: HttpRequest, noun: str, key: int, text: str) -> str:
