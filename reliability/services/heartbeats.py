@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,6 +96,9 @@ _AT_ONCE: Final = (  # names of our own tables and columns
     f"{_PING} SELECT check_id, %s::timestamptz, %s, %s::smallint, %s, %s::bigint, %s::inet, %s "
     "FROM beat RETURNING id"
 )
+_STATE_ALONE: Final = _STATE.format(same=_SAME["sqlite"])
+_BEAT_ALONE: Final = _BEAT.format(which="= %s")
+_PING_ALONE: Final = f"{_PING} VALUES (%s, {_ROW})"
 _TIMES: Final = ("last_success_at", "started_at", "due_at", "last_at", "valid_until")
 
 
@@ -188,23 +193,74 @@ def _take_plain(found: dict[str, Any], said: Said) -> bool:
             cursor.execute(_AT_ONCE, [*state, *beat, *ping_row])
             is_taken = cursor.fetchone() is not None
     else:
-        is_taken = _in_turn(
-            _STATE.format(same=_SAME["sqlite"]), state, beat, ping_row, found["check_id"]
-        )
+        is_taken = _together.write(_Write(found["check_id"], state, beat, ping_row))
     if is_taken and spent is not None:
         judge_duration(found["check_id"], spent, said.at)
     return is_taken
 
 
-@transaction.atomic
-def _in_turn(
-    state_sql: str, state: list[Any], beat: list[Any], ping_row: list[Any], check_id: int
-) -> bool:
+class _Together:
+    """Writes of several threads in one transaction: on SQLite each commit waits for the disk.
+
+    Whoever comes first writes for all who wait by then; an answer is given after the commit.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._line = threading.Lock()
+        self._waiting: list[_Write] = []
+
+    def write(self, wanted: _Write) -> bool:
+        """Write with others, or alone within a transaction of the caller's own."""
+        if connection.in_atomic_block:
+            return _in_turn(wanted)
+        with self._line:
+            self._waiting.append(wanted)
+        with self._turn:
+            if not wanted.is_over:
+                self._write_all()
+        if wanted.error is not None:
+            raise wanted.error
+        return wanted.is_taken
+
+    def _write_all(self) -> None:
+        with self._line:
+            batch, self._waiting = self._waiting, []
+        try:
+            with transaction.atomic():
+                taken = [_in_turn(wanted) for wanted in batch]
+        except Exception as error:  # noqa: BLE001  # raised in each of the threads that wait
+            for wanted in batch:
+                wanted.error = error
+        else:
+            for wanted, is_taken in zip(batch, taken, strict=True):
+                wanted.is_taken = is_taken
+        for wanted in batch:
+            wanted.is_over = True
+
+
+@dataclass(slots=True)
+class _Write:
+    """One report on its way into the database."""
+
+    check_id: int
+    state: list[Any]
+    beat: list[Any]
+    ping: list[Any]
+    is_over: bool = False
+    is_taken: bool = False
+    error: Exception | None = None
+
+
+def _in_turn(wanted: _Write) -> bool:
     """Write the same one statement after the other: SQLite changes no rows within a WITH."""
     with connection.cursor() as cursor:
-        cursor.execute(state_sql, state)
+        cursor.execute(_STATE_ALONE, wanted.state)
         if cursor.fetchone() is None:
             return False
-        cursor.execute(_BEAT.format(which="= %s"), [*beat, check_id])
-        cursor.execute(f"{_PING} VALUES (%s, {_ROW})", [check_id, *ping_row])
+        cursor.execute(_BEAT_ALONE, [*wanted.beat, wanted.check_id])
+        cursor.execute(_PING_ALONE, [wanted.check_id, *wanted.ping])
     return True
+
+
+_together: Final = _Together()

@@ -144,6 +144,7 @@ def test_the_calendar_shows_what_comes_by_day(console, make_user, form):
     client = console(make_user(role="engineer"))
     client.post("/admin/reliability/maintenancewindow/add/", form)
 
+    client.get("/admin/reliability/maintenancewindow/")  # shows what saving had to say
     content = client.get("/admin/reliability/maintenancewindow/upcoming/").content.decode()
 
     assert content.count(">Patch day</a>") == MaintenanceOccurrence.objects.count()
