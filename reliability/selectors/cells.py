@@ -12,7 +12,6 @@ from django.db import connection
 
 from core.histogram import Histogram
 from reliability.engine.packing import HOUR_SECONDS, PHASES_SECONDS, columns
-from reliability.engine.packing import HOUR_SECONDS, PHASES_SECONDS, columns
 from reliability.selectors.results import chunks_within
 from reliability.selectors.sums import EPOCH, Sum
 

@@ -188,7 +188,7 @@ def _take(before: datetime, keys: Sequence[int]) -> Packed:
                 results.as_moment(at), bool(ok), ms, bool(manual), status, failure, detail
             )
             rows.append((key, hour_of(found.at), found, phases))
-    days = {hour: hour.replace(hour=0) for _, hour, _, _ in rows}
+    days = {hour: hour.replace(hour=0) for hour in {hour for _, hour, _, _ in rows}}
     packed = SampleChunk.objects.filter(
         check_of__in=keys, seconds=DAY_SECONDS, starts_at__in=set(days.values())
     )
@@ -208,11 +208,10 @@ def _join(before: datetime, keys: Sequence[int]) -> Packed:
         check_of__in=keys, seconds=HOUR_SECONDS, starts_at__lt=before
     )
     targets: _Targets = defaultdict(list)
-    gone = []
     for chunk in hours.order_by("check_of", "starts_at").select_for_update():
         targets[chunk.check_of_id, day_of(chunk.starts_at), DAY_SECONDS] += _rows(chunk)
-        gone.append(chunk.pk)
-    SampleChunk.objects.filter(pk__in=gone).delete()
+    # Nobody else writes chunks: the lease is held until this transaction has ended.
+    hours.delete()
     _, days = _store(targets)
     return Packed(days=days)
 

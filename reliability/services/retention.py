@@ -72,7 +72,7 @@ def _chunks(limit: datetime) -> int:
         of_checks = SampleChunk.objects.filter(check_of__in=keys)
         for seconds in (HOUR_SECONDS, DAY_SECONDS):
             old = limit - timedelta(seconds=seconds)
-            removed += _remove(of_checks.filter(seconds=seconds, starts_at__lte=old))
+            removed += of_checks.filter(seconds=seconds, starts_at__lte=old).delete()[0]
     return removed
 
 
