@@ -89,7 +89,8 @@ def fire(
             ],
         )
         alert_id, count = cursor.fetchone()
-    alert = _alerts().get(pk=alert_id)
+    alert = Alert.objects.get(pk=alert_id)
+    alert.check_of, alert.service, alert.slo = check, service, slo
     if count > 1:
         return alert
     why = inhibition.reasons([alert], now=now).get(alert.pk, "")

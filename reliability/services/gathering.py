@@ -237,12 +237,13 @@ def _open_again(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule) -
 def _join(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule) -> None:
     severity = _severity(incident, alert)
     is_worse = severity != incident.severity
-    fields: dict[str, object] = {"severity": severity}
+    fields: dict[str, object] = {"severity": severity} if is_worse else {}
     if incident.state == Incident.State.MITIGATED:
         # What was held to be over is not.
         fields |= {"state": Incident.State.TRIGGERED, "mitigated_at": None}
-    Incident.objects.filter(pk=incident.pk).update(**fields)
-    incident.refresh_from_db()
+    if fields:
+        Incident.objects.filter(pk=incident.pk).update(**fields)
+        incident.refresh_from_db()
     is_first = incident.told_at is None or incident.told_at <= timezone.now() - APART
     is_told = is_worse or is_first
     _attach(alert, incident, is_told=is_told)
