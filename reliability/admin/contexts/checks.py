@@ -45,6 +45,8 @@ def check_context(request: HttpRequest, check: Check, *, sees_urls: bool) -> dic
     if check.kind == Check.Kind.HEARTBEAT:
         shown |= heartbeat_of(request, check)
         shown["facts"] += shown["rhythm"]
+        # Nobody can ask it, and when it is late stands among the facts.
+        shown |= {"run_url": "", "next_at": None}
     elif request.user.has_perm("reliability.view_sample"):
         shown["results"] = _results(check)
     return shown

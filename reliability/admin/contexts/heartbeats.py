@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from core.components import Column, Table, badge, when
-from reliability.engine.heartbeats import RUNS_COMPARED, usual
+from reliability.engine.heartbeats import LEAST_RUNTIME, RUNS_COMPARED, usual
 from reliability.models import Check, Heartbeat, HeartbeatPing
 from reliability.selectors import heartbeats
 from reliability.selectors.bars import span
@@ -71,10 +71,11 @@ def rhythm_facts(heartbeat: Heartbeat) -> list[tuple[str, object]]:
         if is_cron
         else f"every {seconds(heartbeat.period_seconds)}"
     )
+    longest = heartbeat.max_runtime_seconds or max(heartbeat.grace_seconds, LEAST_RUNTIME)
     facts: list[tuple[str, object]] = [
         ("Expected", every),
         ("May be late by", seconds(heartbeat.grace_seconds)),
-        ("A run may take", seconds(heartbeat.max_runtime_seconds or heartbeat.grace_seconds)),
+        ("A run may take", seconds(longest)),
         ("Last success", when(heartbeat.last_success_at, "never")),
     ]
     if heartbeat.started_at is not None:

@@ -55,20 +55,20 @@ def calendar(times: Iterable[MaintenanceOccurrence]) -> list[tuple[str, Table]]:
             f"{day:%A}, {day.day} {day:%B %Y}",
             Table(
                 columns=[
+                    Column("Maintenance"),
                     Column("State"),
                     Column("From"),
                     Column("Until"),
                     Column("Lasts", numeric=True),
-                    Column("Maintenance"),
                     Column("Services"),
                 ],
                 rows=[
                     [
+                        _link(time),
                         state_of(time),
                         when(time.starts_at),
                         when(time.ends_at),
                         lasts(time),
-                        _link(time),
                         names_of(time),
                     ]
                     for time in found
