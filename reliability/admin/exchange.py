@@ -81,7 +81,11 @@ def page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
         return HttpResponseNotAllowed(["GET", "POST"])
     if request.method == "POST" and request.POST.get("confirmed") == "yes":
         return _take_over(request)
-    form = FileForm(request.POST, request.FILES) if request.method == "POST" else FileForm()
+    form = (
+        FileForm(request.POST, request.FILES, label_suffix="")
+        if request.method == "POST"
+        else FileForm(label_suffix="")
+    )
     shown: dict[str, Any] = {}
     if form.is_bound and form.is_valid():
         shown = _looked_at(form)
