@@ -175,12 +175,13 @@ def test_what_a_prober_left_in_a_file_is_stored_by_the_next_one(make_check, held
 
 def test_connections_that_break_lose_no_flip(make_check, held):
     check = make_check(retry_interval_seconds=1)
+    own = backend()
 
     async def scenario(base):
         await aimed(check, base)
         loop = ProbeLoop()
         await until(loop, held, lambda: CheckState.objects.get().state == "up")
-        broken = await in_thread(break_database)
+        broken = await in_thread(break_database, own)
         for _ in range(3):
             await loop(held)
             await asyncio.sleep(0.1)
@@ -195,14 +196,24 @@ def test_connections_that_break_lose_no_flip(make_check, held):
     assert StateSegment.objects.filter(ended_at=None).get().standing == "down"
 
 
-def break_database():
-    """Cut the connections of a server, or keep a file locked; return what ends it."""
+def backend():
+    """Return the number of this thread's connection at the server; 0 for a file."""
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+
+def break_database(own):
+    """Cut the connections of a server but our own, or lock a file; return what ends it."""
     Check.objects.update(config_version=2)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), %s)",
+                [own],
             )
         return lambda: None
     locking = sqlite3.connect(
