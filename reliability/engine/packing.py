@@ -16,7 +16,7 @@ from statistics import median_low
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 HOUR_SECONDS: Final = 3_600
 DAY_SECONDS: Final = 86_400
@@ -27,6 +27,9 @@ TENTH: Final = timedelta(milliseconds=100)
 QUANTUM_MS: Final = 0.1
 FINENESS: Final = 128
 """Latencies of an hour are exact to the larger of QUANTUM_MS and this part of their median."""
+
+LONGEST_MS: Final = 600_000
+"""Longer latencies of an hour are cut; no probe takes as long."""
 
 GROWTH: Final = 1.05
 LEAST_MS: Final = 0.25
@@ -43,6 +46,9 @@ _OK, _MANUAL, _HAS_STATUS = 1, 2, 4
 _PHASES: Final = struct.Struct("<B4e")
 _MOST_HALF: Final = 65_504.0
 _LOG_GROWTH: Final = log(GROWTH)
+# From so many ones on, a number stands as it is in so many bits.
+_ESCAPE: Final = 12
+_LONG_BITS: Final = 24
 _LAST_STEP: Final = 255
 _STEPS_MS: Final = tuple(round(LEAST_MS * GROWTH**step, 3) for step in range(_LAST_STEP + 1))
 _SIGNED: Final = tuple((number >> 1) ^ -(number & 1) for number in range(128))
@@ -131,7 +137,8 @@ def pack(
     _put(out, len(results))
     _put_phases(out, phases or {})
     _put_kinds(out, results)
-    _put_times(out, [tenth // _UNITS[form] for tenth in tenths])
+    put = _put_signed if form == _DAY else _put_bits
+    _put_times(out, [tenth // _UNITS[form] for tenth in tenths], put)
     latencies = [found.latency_ms for found in results]
     spent = bytearray()
     if form == _DAY:
@@ -160,9 +167,9 @@ def columns(data: bytes) -> Columns:
         read = _Reader(body)
         n = read.number()
         made = Columns(seconds, phases=_phases(read), runs=_runs(read))
-        made.tenths = [time * _UNITS[form] for time in _times(read, n)]
+        made.tenths = [time * _UNITS[form] for time in _times(read, n, form)]
         made.latencies_ms = _steps(read, n) if form == _DAY else _latencies(read, n)
-    except (IndexError, KeyError, struct.error, UnicodeDecodeError, zlib.error) as error:
+    except (IndexError, KeyError, ValueError, struct.error, zlib.error) as error:
         message = "These bytes are no packed results that can be read here."
         raise UnreadableError(message) from error
     if sum(times for _, times in made.runs) != n or read.rest:
@@ -220,6 +227,26 @@ class _Reader:
             raise IndexError
         return [(number >> 1) ^ -(number & 1) for number in found]
 
+    def bits(self, n: int) -> list[int]:
+        """Return `n` signed numbers that were written as bits."""
+        (rest,) = self.take(1)
+        column = self.take(self.number())
+        text = bin(int.from_bytes(b"\x01" + column))[3:]
+        found, at = [], 0
+        for _ in range(n):
+            zero = text.find("0", at, at + _ESCAPE)
+            if zero < 0:
+                at += _ESCAPE + _LONG_BITS
+                number = int(text[at - _LONG_BITS : at], 2)
+            else:
+                number, at = zero - at, zero + 1 + rest
+                if rest:
+                    number = number << rest | int(text[zero + 1 : at], 2)
+            found.append((number >> 1) ^ -(number & 1))
+        if at > len(text):
+            raise IndexError
+        return found
+
 
 def _put(out: bytearray, number: int) -> None:
     """Append a number in groups of seven bits, lowest first."""
@@ -242,6 +269,30 @@ def _put_signed(out: bytearray, numbers: Sequence[int]) -> None:
         _put(column, number << 1 if number >= 0 else ~(number << 1))
     _put(out, len(column))
     out += column
+
+
+def _put_bits(out: bytearray, numbers: Sequence[int]) -> None:
+    """Append signed numbers as bits: each a count of ones, a zero, and the rest as it stands.
+
+    It is how small numbers take the least, where there are too few of them to deflate.
+    """
+    folded = [number << 1 if number >= 0 else ~(number << 1) for number in numbers]
+    usual = median_low(folded).bit_length() if folded else 0
+    rests = range(max(usual - 2, 0), usual + 1)
+    rest = min(rests, key=lambda bits: sum(bits + min(z >> bits, _LONG_BITS) for z in folded))
+    parts = []
+    for number in folded:
+        ones = number >> rest
+        if ones >= _ESCAPE:
+            parts.append(f"{'1' * _ESCAPE}{number:0{_LONG_BITS}b}")
+        else:
+            low = f"{number & ((1 << rest) - 1):0{rest}b}" if rest else ""
+            parts.append(f"{'1' * ones}0{low}")
+    bits = "".join(parts)
+    length = -(-len(bits) // 8)
+    out.append(rest)
+    _put(out, length)
+    out += int(bits.ljust(length * 8, "0") or "0", 2).to_bytes(length)
 
 
 def _put_phases(out: bytearray, phases: Mapping[int, Means]) -> None:
@@ -295,7 +346,9 @@ def _runs(read: _Reader) -> list[tuple[Kind, int]]:
     return [(kinds[read.number()], read.number()) for _ in range(read.number())]
 
 
-def _put_times(out: bytearray, times: Sequence[int]) -> None:
+def _put_times(
+    out: bytearray, times: Sequence[int], put: Callable[[bytearray, Sequence[int]], None]
+) -> None:
     """Append moments, in units, as what each is early or late after the one before it."""
     if not times:
         return
@@ -303,27 +356,29 @@ def _put_times(out: bytearray, times: Sequence[int]) -> None:
     beat = median_low(steps) if steps else 0
     _put(out, times[0])
     _put(out, beat)
-    _put_signed(out, [step - beat for step in steps])
+    put(out, [step - beat for step in steps])
 
 
-def _times(read: _Reader, n: int) -> list[int]:
+def _times(read: _Reader, n: int, form: int) -> list[int]:
     if not n:
         return []
     first, beat = read.number(), read.number()
-    return list(accumulate((beat + late for late in read.signed(n - 1)), initial=first))
+    lates = read.signed(n - 1) if form == _DAY else read.bits(n - 1)
+    return list(accumulate((beat + late for late in lates), initial=first))
 
 
 def _put_latencies(out: bytearray, latencies: Sequence[float]) -> None:
     """Append latencies as distances from their median, in units that suit it."""
     if not latencies:
         return
+    latencies = [min(ms, LONGEST_MS) for ms in latencies]
     typical = median_low(latencies)
     doubled = max(int(typical / QUANTUM_MS / FINENESS).bit_length() - 1, 0)
     unit = QUANTUM_MS * 2**doubled
     level = round(typical / unit)
     _put(out, doubled)
     _put(out, level)
-    _put_signed(out, [round(ms / unit) - level for ms in latencies])
+    _put_bits(out, [round(ms / unit) - level for ms in latencies])
 
 
 def _latencies(read: _Reader, n: int) -> list[float]:
@@ -331,7 +386,7 @@ def _latencies(read: _Reader, n: int) -> list[float]:
         return []
     unit, level = 2 ** read.number(), read.number()
     # Whole tenths first: 0.1 times a number is not always the nearest to what people write.
-    return [(level + far) * unit / 10 for far in read.signed(n)]
+    return [(level + far) * unit / 10 for far in read.bits(n)]
 
 
 def _step(ms: float) -> int:

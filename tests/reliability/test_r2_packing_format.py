@@ -14,6 +14,7 @@ from reliability.engine.packing import (
     FINENESS,
     HOUR_SECONDS,
     LEAST_MS,
+    LONGEST_MS,
     QUANTUM_MS,
     TENTH,
     Found,
@@ -131,6 +132,12 @@ def test_damaged_bytes_are_told(data):
         columns(data)
 
 
+def test_a_latency_without_end_is_cut():
+    (found,) = unpack(pack([Found(START, True, 1e12)], start=START, seconds=HOUR_SECONDS), START)
+
+    assert found.latency_ms == pytest.approx(LONGEST_MS, rel=0.01)
+
+
 def test_a_regular_hour_takes_less_than_a_byte_a_result():
     assert len(HOUR) < 40
 
@@ -140,7 +147,7 @@ def test_what_was_written_once_stays_readable():
         "040100003c0040004300440305c8010000000774696d656f7574154e6f20616e737765722077697468696e20"
         "3130207307cc0100000300020101020"
     )
-    hour = bytes.fromhex(f"01{common}146d604040800ef08007d06000cc6980c09")
+    hour = bytes.fromhex(f"01{common}146d6040206c0fff00046f0007d02071c7ff818623640")
     day = bytes.fromhex(f"02{common}1073c030000715051d94f")
     kinds = [
         (7.0, True, False, 200, "", ""),
