@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import ssl
 from typing import TYPE_CHECKING
+
+import uvloop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,12 +17,15 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def answering(
-    protocol: type[asyncio.Protocol], hosts: Sequence[str] = ("127.0.0.1",)
+    protocol: type[asyncio.Protocol], hosts: Sequence[str] = ("127.0.0.1",), *, pem: str = ""
 ) -> Iterator[int]:
-    """Serve a protocol on the same free port of every address, and give the port."""
+    """Serve a protocol on the same free port of every address, and give the port.
+
+    Over TLS with a file that holds a key and its certificate.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    server = context.Process(target=_serve, args=[protocol, hosts, theirs], daemon=True)
+    server = context.Process(target=_serve, args=[protocol, hosts, pem, theirs], daemon=True)
     server.start()
     try:
         yield ours.recv()
@@ -28,14 +34,20 @@ def answering(
         server.join()
 
 
-def _serve(protocol: type[asyncio.Protocol], hosts: Sequence[str], told: Connection) -> None:
+def _serve(
+    protocol: type[asyncio.Protocol], hosts: Sequence[str], pem: str, told: Connection
+) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        first = await loop.create_server(protocol, hosts[0], 0, backlog=1024)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if pem else None
+        if tls is not None:
+            tls.load_cert_chain(pem)
+        first = await loop.create_server(protocol, hosts[0], 0, backlog=1024, ssl=tls)
         port = first.sockets[0].getsockname()[1]
         if others := hosts[1:]:
-            await loop.create_server(protocol, others, port, backlog=1024)
+            await loop.create_server(protocol, others, port, backlog=1024, ssl=tls)
         told.send(port)
         await first.serve_forever()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as event_loop:
+        event_loop.run(main())

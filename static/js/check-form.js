@@ -12,14 +12,12 @@ const kind = document.getElementById("id_kind");
 
 if (kind) {
   const names = [...new Set(Object.values(needs).flat())];
+  // Beside a field in a row of several stands its help, outside of its own box.
   const boxOf = (name) => {
     const field = document.getElementById(`id_${name}`);
-    return field?.closest(".fieldBox") ?? field?.closest(".form-row");
+    return field?.closest(".fieldBox")?.parentElement ?? field?.closest(".form-row");
   };
-  const isEmpty = (block, parts) => {
-    const found = [...block.querySelectorAll(parts)];
-    return found.length > 0 && found.every((part) => part.hidden);
-  };
+  const isEmpty = (parts) => parts.length > 0 && parts.every((part) => part.hidden);
   const show = () => {
     const wanted = needs[kind.value] ?? names;
     for (const name of names) {
@@ -27,10 +25,11 @@ if (kind) {
       if (box) box.hidden = !wanted.includes(name);
     }
     for (const row of document.querySelectorAll("form .form-row")) {
-      if (row.querySelector(".fieldBox")) row.hidden = isEmpty(row, ".fieldBox");
+      const boxes = [...row.querySelectorAll(".fieldBox")].map((box) => box.parentElement);
+      if (boxes.length > 0) row.hidden = isEmpty(boxes);
     }
     for (const group of document.querySelectorAll("form fieldset.module")) {
-      group.hidden = isEmpty(group, ".form-row");
+      group.hidden = isEmpty([...group.querySelectorAll(".form-row")]);
     }
   };
   kind.addEventListener("change", show);
