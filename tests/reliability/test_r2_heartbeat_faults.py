@@ -19,7 +19,15 @@ from reliability.models import (
     Liveness,
     StateSegment,
 )
-from reliability.services import catalogue, heartbeats, liveness, overdue, own_jobs, sweeping
+from reliability.services import (
+    catalogue,
+    heartbeats,
+    liveness,
+    maintenance,
+    overdue,
+    own_jobs,
+    sweeping,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -240,3 +248,25 @@ def test_an_unusual_duration_is_told_and_ends_with_a_usual_one(beaten):
 
     assert (says(heartbeat), Incident.objects.count()) == ("up", 0)
     assert own_jobs.synchronise() == {"changed": 0, "switched": 0, "removed": 0}
+
+
+def test_what_fails_during_maintenance_is_told_at_its_end(beaten, operator):
+    heartbeat = beaten(20 * MINUTE)
+    now = timezone.now()
+    service_id = Check.objects.get(pk=heartbeat.pk).service_id
+    window = maintenance.declare(
+        actor=operator,
+        title="New disks",
+        services=[service_id],
+        starts_at=now - 30 * MINUTE,
+        duration_seconds=86_400,
+        reason="The disk died.",
+    )
+
+    sweeping.sweep(longest=MINUTE, seldom=False)
+    assert (says(heartbeat), Incident.objects.count()) == ("down", 0)
+    assert Alert.objects.get().suppressed_by != ""
+    maintenance.cancel(actor=operator, window_id=window.pk)
+    sweeping.sweep(longest=MINUTE, seldom=False)
+
+    assert (Alert.objects.get().suppressed_by, Incident.objects.get().state) == ("", "triggered")
