@@ -40,6 +40,8 @@ def test_changes_of_the_catalogue_are_told():
         change(check.pk, "unknown"),
         change(check.pk),
         change(check.pk),
+        # Its objective goes with the service.
+        change(None),
         change(None),
     ]
 
