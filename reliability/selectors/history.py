@@ -153,17 +153,20 @@ def lines(
     found: defaultdict[tuple[int, int], list[Stretch]] = defaultdict(list)
     for service_id, check_id, created_at, interval, timeout, last_at, valid_until, *segment in rows:
         key = (service_id, check_id)
-        since.setdefault(key, micros(created_at))
-        if last_at is not None:
-            answered.add(key)
+        if key not in since:
+            since[key] = micros(created_at)
+            if last_at is not None:
+                answered.add(key)
         standing, started_at, ended_at, reason = segment
         if started_at is None:
             continue
-        since[key] = min(since[key], micros(started_at))
+        begun = micros(started_at)
+        since[key] = min(since[key], begun)
         stood = Stood.PAUSED if reason == PAUSED else Stood[standing.upper()]
-        known_until = valid_until or (last_at and last_at + Rules(interval, timeout).validity)
-        until = ended_at or _until(started_at, known_until, stood, end)
-        found[key].append(Stretch(stood, micros(started_at), micros(until)))
+        if ended_at is None:
+            known_until = valid_until or (last_at and last_at + Rules(interval, timeout).validity)
+            ended_at = _until(started_at, known_until, stood, end)
+        found[key].append(Stretch(stood, begun, micros(ended_at)))
     if not since:
         return []
     begin, stop = micros(start), micros(end)
