@@ -1,4 +1,4 @@
-"""Names are looked up once, remembered within limits, and outlive a dead name server for a while."""
+"""Names are looked up once, remembered within limits, and outlive a dead name server."""
 
 import asyncio
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ class Server:
         self.failure = None
         self.silent = None
 
-    async def getaddrinfo(self, host, **_options):
+    async def getaddrinfo(self, _host, **_options):
         """Answer, fail or wait."""
         self.asked += 1
         if self.silent is not None:
