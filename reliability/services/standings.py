@@ -26,7 +26,7 @@ def turn(*, actor: Actor, check: Check, state: CheckState, change: Shift, result
     on `state`, and writes what it says itself.
     """
     reason = answers.detail(result.detail) if change.after is Standing.DOWN else ""
-    if not states.shift(check_id=check.pk, change=change, reason=reason):
+    if not states.shift(check_id=state.pk, change=change, reason=reason):
         logger.warning("Check %s stands elsewhere; its state is read anew.", check.pk)
         return False
     if change.after is Standing.DOWN:
