@@ -15,7 +15,7 @@ from notifications.models import Notification
 from opsplatform.console import attention
 from opsplatform.console.attention import Problem, Step
 from reliability.engine.strikes import State
-from reliability.models import Incident, UptimeTest
+from reliability.models import SLO, Incident, UptimeTest
 from reliability.selectors import bars, history, incidents, latency
 from reliability.selectors.overview import Overview, overview
 
@@ -77,6 +77,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
         card, listed = _incidents()
         cards.append(card)
         shown |= listed
+    if user.has_perm("reliability.view_slo"):
+        cards.append(_objectives_card())
     if user.has_perm("reliability.view_sample"):
         cards.append(_latency_card())
         shown["may_see_latency"] = True
@@ -188,6 +190,17 @@ def _incidents() -> tuple[Card, dict[str, Any]]:
     )
     shown = rows.select_related("owner").defer("excerpt")[:_INCIDENTS_SHOWN]
     return card, {"incidents": list(shown), "more_incidents": max(0, count - _INCIDENTS_SHOWN)}
+
+
+def _objectives_card() -> Card:
+    count = SLO.objects.filter(enabled=True).count()
+    burning = incidents.budget_alerts().count()
+    told = (
+        f"{burning:,} budget alert{'s' if burning != 1 else ''}" if burning else "no budget burns"
+    )
+    tone = Tone.BAD if burning else Tone.OK if count else Tone.UNKNOWN
+    page = reverse("admin:reliability_slo_changelist")
+    return Card("Objectives", f"{count:,}" if count else "None yet", told, tone, page)
 
 
 def _latency_card() -> Card:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils import timezone
 
+from reliability.engine.rules import RULES, SLO_FAST_BURN
 from reliability.models import Alert, Incident
 from reliability.models.incidents import IS_OVER
 
@@ -39,3 +40,9 @@ def of_check(check_id: int) -> QuerySet[Incident]:
     """Return the incidents that alerts of a check belong to, whichever check opened them."""
     told = Alert.objects.filter(check_of=check_id, incident__isnull=False)
     return Incident.objects.filter(pk__in=told.values("incident"))
+
+
+def budget_alerts() -> QuerySet[Alert]:
+    """Return what holds just now of error budgets."""
+    budgets = [rule.name for rule in RULES.values() if rule.group == SLO_FAST_BURN.group]
+    return Alert.objects.exclude(state=Alert.State.RESOLVED).filter(rule__in=budgets)
