@@ -138,7 +138,7 @@ def _burns(found: Standing) -> Table:
         is_over = all((rate or 0) >= limit for rate in rates)
         rows.append(
             [
-                badge("bad" if is_over else "ok", "Too fast" if is_over else "Within"),
+                badge("fast", "Too fast", "bad") if is_over else badge("ok", "Within"),
                 f"{pair.long} and {pair.short}",
                 burn(rates[0]),
                 burn(rates[1]),
