@@ -207,7 +207,7 @@ def _latency_card() -> Card:
     value = latency.p95_now()
     shown = "No data" if value is None else f"{value:,.0f} ms"
     tone = Tone.UNKNOWN if value is None else Tone.INFO
-    return Card("Latency, p95", shown, "all checks, last 5 minutes", tone)
+    return Card("Latency, p95", shown, "all checks, last minutes", tone)
 
 
 def _messages() -> tuple[Card, list[Notification]]:
