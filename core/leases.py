@@ -108,6 +108,12 @@ def is_held(*, name: str) -> bool:
     return Lease.objects.filter(name=name, until__gte=Now()).exclude(holder="").exists()
 
 
+def was_held(*, name: str, within: timedelta) -> bool:
+    """Tell whether anybody holds the lease, or did within this time."""
+    since = ExpressionWrapper(Now() - Value(within), output_field=DateTimeField())
+    return Lease.objects.filter(name=name, until__gte=since).exists()
+
+
 def _of(held: Held) -> QuerySet[Lease]:
     return Lease.objects.filter(name=held.name, holder=held.holder, token=held.token)
 

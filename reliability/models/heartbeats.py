@@ -145,6 +145,10 @@ class Blackout(models.Model):
     kind = models.CharField(max_length=7, choices=Kind)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    # When all that was due within it had been moved, and up to which heartbeat that is done. Until
+    # then no deadline is judged.
+    settled_at = models.DateTimeField(null=True)
+    settled_upto = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         default_permissions = ("view",)
@@ -164,6 +168,8 @@ class Liveness(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     at = models.DateTimeField()
+    # Within which time whoever wrote this looks again.
+    silence_seconds = models.PositiveIntegerField(default=30, db_default=30)
 
     class Meta:
         default_permissions = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from reliability.services.rhythms import valid_until
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+logger = logging.getLogger(__name__)
 
 MAX_RUN_ID: Final = 100
 
@@ -195,7 +198,11 @@ def _take_plain(found: dict[str, Any], said: Said) -> bool:
     else:
         is_taken = _together.write(_Write(found["check_id"], state, beat, ping_row))
     if is_taken and spent is not None:
-        judge_duration(found["check_id"], spent, said.at)
+        try:
+            judge_duration(found["check_id"], spent, said.at)
+        except Exception:
+            # The report is stored; its job must not report again. The next run is judged anew.
+            logger.exception("How long a run took could not be judged.")
     return is_taken
 
 

@@ -236,7 +236,10 @@ def judge_duration(check_id: int, spent: int, at: datetime) -> None:
     limits = usual(runs)
     if limits is None:
         return
-    check = Check.objects.select_related("service").defer("headers").get(pk=check_id)
+    check = Check.objects.select_related("service").defer("headers").filter(pk=check_id).first()
+    if check is None:
+        # Somebody has deleted it since its job reported.
+        return
     key = check_alerts.key_of(check)
     with transaction.atomic():
         if limits.has(spent):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from reliability.engine.heartbeats import Status, told
@@ -18,6 +20,9 @@ from reliability.services.rhythms import FOREVER, valid_until
 if TYPE_CHECKING:
     from datetime import datetime
 
+logger = logging.getLogger(__name__)
+
+AWAY: Final = (OperationalError, InterfaceError)
 BATCH: Final = 100
 """How many heartbeats the sweep takes at a time."""
 
@@ -26,10 +31,14 @@ def sweep(*, now: datetime | None = None) -> int:
     """Turn down every heartbeat whose deadline has passed; return how many.
 
     While the platform's own network is gone, reports from outside cannot arrive: only the
-    platform's own jobs are judged then. Two sweeps at once share the rows.
+    platform's own jobs are judged then. After a blackout none is judged before all are moved. Two
+    sweeps at once share the rows.
     """
     when = now or timezone.now()
-    is_offline = Blackout.objects.filter(kind=Blackout.Kind.OFFLINE, ended_at=None).exists()
+    unsettled = set(Blackout.objects.filter(settled_at=None).values_list("kind", flat=True))
+    if Blackout.Kind.STOPPED in unsettled:
+        return 0
+    is_offline = Blackout.Kind.OFFLINE in unsettled
     count = 0
     last = 0
     while True:
@@ -79,21 +88,48 @@ def _miss(check_id: int, now: datetime) -> bool:
     return True
 
 
-def postpone(*, start: datetime, end: datetime, own_jobs: bool) -> int:
+def postpone(blackout: Blackout) -> int:
     """Move what was due while nobody watched, and say that nobody knows; return how many.
 
     A deadline within that time moves by the whole of it. Until its job reports, or the new deadline
     passes, nobody knows how it stands; what was down before goes on being down after it.
     """
-    hit = Heartbeat.objects.filter(check_of__enabled=True)
-    if not own_jobs:
+    start, end = blackout.started_at, blackout.ended_at
+    if end is None:
+        return 0
+    hit = Heartbeat.objects.filter(
+        Q(status=Status.DOWN) | Q(due_at__gte=start, due_at__lte=end), check_of__enabled=True
+    )
+    if blackout.kind == Blackout.Kind.OFFLINE:
         hit = hit.filter(job="")
-    late = hit.filter(due_at__gte=start, due_at__lte=end).values_list("pk", flat=True)
-    down = hit.filter(status=Status.DOWN).values_list("pk", flat=True)
-    return sum(_postpone(check_id, start, end) for check_id in [*late, *down])
+    count, last = 0, blackout.settled_upto
+    while True:
+        keys = list(hit.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH])
+        if not keys:
+            return count
+        last = keys[-1]
+        count += sum(_postpone_or_skip(key, blackout.pk, start, end) for key in keys)
+
+
+def _postpone_or_skip(check_id: int, blackout_id: int, start: datetime, end: datetime) -> bool:
+    """Move one deadline; one that cannot be moved does not keep all others from being judged."""
+    try:
+        return _postpone_once(check_id, blackout_id, start, end)
+    except AWAY:
+        raise
+    except Exception:
+        logger.exception("A deadline within a blackout could not be moved.")
+        Blackout.objects.filter(pk=blackout_id).update(settled_upto=check_id)
+        return False
 
 
 @transaction.atomic
+def _postpone_once(check_id: int, blackout_id: int, start: datetime, end: datetime) -> bool:
+    """Move one deadline and note that with it; False if it is not to be moved, or was before."""
+    open_here = Blackout.objects.filter(pk=blackout_id, settled_upto__lt=check_id, settled_at=None)
+    return bool(open_here.update(settled_upto=check_id)) and _postpone(check_id, start, end)
+
+
 def _postpone(check_id: int, start: datetime, end: datetime) -> bool:
     state, heartbeat = locked(check_id)
     if state is None or heartbeat is None:

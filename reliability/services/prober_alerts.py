@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _PROBER: Final = Actor.schedule("uptime checks")
-_KEY: Final = {"prober": "main"}
+KEY: Final = {"prober": "main"}
 
 
 def offline(*, since: datetime) -> None:
@@ -25,7 +25,7 @@ def offline(*, since: datetime) -> None:
         alerts.fire(
             actor=_PROBER,
             rule=PROBER_OFFLINE,
-            key=_KEY,
+            key=KEY,
             title="The platform has no network",
             detail="Most checks failed at once and no anchor could be reached. Until that changes, "
             "failing checks say “unknown”. Look at the network of the machine; OPS_PROBE_ANCHORS "
@@ -41,7 +41,7 @@ def online() -> None:
     liveness.offline_ended(at=now)
     with act():
         text = f"Anchors answer again since {now:%Y-%m-%d %H:%M:%S} UTC."
-        alerts.resolve(actor=_PROBER, rule=PROBER_OFFLINE, key=_KEY, at=now, text=text)
+        alerts.resolve(actor=_PROBER, rule=PROBER_OFFLINE, key=KEY, at=now, text=text)
 
 
 def late(*, worst_seconds: float) -> None:
@@ -50,7 +50,7 @@ def late(*, worst_seconds: float) -> None:
         alerts.fire(
             actor=_PROBER,
             rule=PROBER_LATE,
-            key=_KEY,
+            key=KEY,
             title="Checks run late",
             detail="In the last minute more than one check in a hundred started late by half its "
             f"interval or more, the worst by {worst_seconds:.0f} s. Give the platform more CPU or "
@@ -65,4 +65,4 @@ def punctual() -> None:
     with act():
         now = timezone.now()
         text = "Checks start in time again."
-        alerts.resolve(actor=_PROBER, rule=PROBER_LATE, key=_KEY, at=now, text=text)
+        alerts.resolve(actor=_PROBER, rule=PROBER_LATE, key=KEY, at=now, text=text)

@@ -11,7 +11,15 @@ from django.db import DatabaseError
 
 from core.actors import Actor
 from core.loops import in_thread
-from reliability.services import alerts, incidents, liveness, maintenance, overdue, own_jobs
+from reliability.services import (
+    alerts,
+    forsaken,
+    incidents,
+    liveness,
+    maintenance,
+    overdue,
+    own_jobs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +62,10 @@ def sweep(*, longest: timedelta, seldom: bool) -> None:
     Time in which nobody watched is noticed before deadlines are judged, and maintenance that has
     ended before the alerts are let go that it held back.
     """
-    parts: list[Callable[[], object]] = [
+    parts: list[Callable[[], object]] = [forsaken.end] if seldom else []
+    parts += [
         lambda: liveness.stamp(longest=longest),
+        liveness.settle,
         overdue.sweep,
         maintenance.tell_turns,
         lambda: alerts.release(actor=ACTOR),

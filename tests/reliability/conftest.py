@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.leases import Held
-    from reliability.models import Check, Service
+    from reliability.models import Check, Heartbeat, Service
 
 OPERATOR = Actor.command("test")
 
@@ -110,3 +110,37 @@ def result_of(check: Check, *, ok: bool, at: datetime, **fields: Any) -> Result:
             **fields,
         },
     )
+
+
+@pytest.fixture
+def beaten(make_service: Callable[..., Service], operator: Actor) -> Callable[..., Heartbeat]:
+    """Return a function that adds a heartbeat of ten minutes whose last success is so long ago."""
+    from reliability.engine.heartbeats import Kind
+    from reliability.models import CheckState, Heartbeat, StateSegment
+    from reliability.services import heartbeats
+
+    def make(ago: timedelta, **fields: Any) -> Heartbeat:
+        check = catalogue.create_check(
+            actor=operator,
+            service_id=make_service().pk,
+            kind="heartbeat",
+            name="job",
+            heartbeat={"period_seconds": 600, "grace_seconds": 60, **fields},
+        )
+        heartbeat = Heartbeat.objects.get(pk=check.pk)
+        heartbeats.ping(token=heartbeat.token, kind=Kind.SUCCESS)
+        heartbeat.refresh_from_db()
+        heartbeat.last_success_at -= ago
+        heartbeat.due_at -= ago
+        heartbeat.save()
+        state = CheckState.objects.get(pk=check.pk)
+        for name in ("since", "last_at", "valid_until"):
+            setattr(state, name, getattr(state, name) - ago)
+        state.save()
+        for segment in StateSegment.objects.filter(check_of=check.pk):
+            segment.started_at -= ago
+            segment.ended_at = segment.ended_at and segment.ended_at - ago
+            segment.save()
+        return heartbeat
+
+    return make

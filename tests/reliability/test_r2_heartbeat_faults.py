@@ -12,7 +12,6 @@ from reliability.models import (
     Alert,
     Blackout,
     Check,
-    CheckState,
     Heartbeat,
     HeartbeatPing,
     Incident,
@@ -20,7 +19,6 @@ from reliability.models import (
     StateSegment,
 )
 from reliability.services import (
-    catalogue,
     heartbeats,
     liveness,
     maintenance,
@@ -32,37 +30,6 @@ from reliability.services import (
 pytestmark = pytest.mark.django_db
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def beaten(make_service, operator):
-    """Return a function that adds a heartbeat of ten minutes whose last success is so long ago."""
-
-    def make(ago, **fields):
-        check = catalogue.create_check(
-            actor=operator,
-            service_id=make_service().pk,
-            kind="heartbeat",
-            name="job",
-            heartbeat={"period_seconds": 600, "grace_seconds": 60, **fields},
-        )
-        heartbeat = Heartbeat.objects.get(pk=check.pk)
-        heartbeats.ping(token=heartbeat.token, kind=Kind.SUCCESS)
-        heartbeat.refresh_from_db()
-        heartbeat.last_success_at -= ago
-        heartbeat.due_at -= ago
-        heartbeat.save()
-        state = CheckState.objects.get(pk=check.pk)
-        for name in ("since", "last_at", "valid_until"):
-            setattr(state, name, getattr(state, name) - ago)
-        state.save()
-        for segment in StateSegment.objects.filter(check_of=check.pk):
-            segment.started_at -= ago
-            segment.ended_at = segment.ended_at and segment.ended_at - ago
-            segment.save()
-        return heartbeat
-
-    return make
 
 
 def says(heartbeat):
@@ -90,6 +57,8 @@ def test_a_gap_moves_what_was_due_within_it_and_nobody_is_alerted(beaten):
     liveness.stamp(now=now - 10 * MINUTE)
 
     missed = liveness.stamp(now=now)
+    assert overdue.sweep(now=now + MINUTE) == 0
+    assert liveness.settle(now=now) == 1
     assert overdue.sweep(now=now) == 0
 
     heartbeat.refresh_from_db()
@@ -110,6 +79,7 @@ def test_a_gap_leaves_what_was_due_outside_of_it(beaten):
     liveness.stamp(now=now - 10 * MINUTE)
 
     liveness.stamp(now=now)
+    assert liveness.settle() == 0
 
     for heartbeat, due_at in zip((before, after), deadlines, strict=True):
         heartbeat.refresh_from_db()
@@ -125,6 +95,7 @@ def test_what_was_down_stays_down_after_the_gap_with_the_same_incident(beaten):
     liveness.stamp(now=now - 10 * MINUTE)
 
     liveness.stamp(now=now)
+    liveness.settle()
 
     found = StateSegment.objects.filter(check_of=heartbeat.pk).order_by("pk")
     assert list(found.values_list("standing", flat=True))[-3:] == ["down", "unknown", "down"]
@@ -154,6 +125,8 @@ def test_without_network_only_own_jobs_are_late(beaten):
     assert overdue.sweep(now=now) == 1
     assert (says(own), Alert.objects.count()) == ("down", 1)
     liveness.offline_ended(at=now)
+    assert overdue.sweep(now=now) == 0
+    assert liveness.settle() == 1
 
     outside.refresh_from_db()
     assert outside.due_at == due_at + 10 * MINUTE
