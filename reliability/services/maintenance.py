@@ -12,6 +12,7 @@ from audit.services.acts import audited
 from audit.services.records import changes, record
 from core.actors import Actor
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
+from notifications.engine.base import storable
 from notifications.services.emit import emit
 from reliability.engine.recurrence import MOST_TIMES, Plan
 from reliability.models import MaintenanceOccurrence, MaintenanceWindow, Service
@@ -188,8 +189,10 @@ def plan_ahead(*, now: datetime | None = None) -> int:
     keys = list(due.order_by("pk").values_list("pk", flat=True))
     for key in keys:
         with transaction.atomic():
-            window = MaintenanceWindow.objects.select_for_update(of=("self",)).get(pk=key)
-            _plan(window, when)
+            # Somebody may have cancelled or deleted it since it was found.
+            window = due.select_for_update(of=("self",)).filter(pk=key).first()
+            if window is not None:
+                _plan(window, when)
     return len(keys)
 
 
@@ -201,26 +204,32 @@ def tell_turns(*, now: datetime | None = None) -> int:
     when = now or timezone.now()
     found = MaintenanceOccurrence.objects.filter(starts_at__lte=when)
     begun = found.filter(begun=False).order_by("starts_at").values_list("pk", flat=True)
-    told = sum(_begin(key) for key in list(begun))
+    told = sum(_begin(key, when) for key in list(begun))
     ended = found.filter(begun=True, ended=False, ends_at__lte=when).order_by("ends_at")
-    return told + sum(_end(key) for key in list(ended.values_list("pk", flat=True)))
+    return told + sum(_end(key, when) for key in list(ended.values_list("pk", flat=True)))
 
 
 @transaction.atomic
-def _begin(key: int) -> bool:
+def _begin(key: int, now: datetime) -> bool:
     if not MaintenanceOccurrence.objects.filter(pk=key, begun=False).update(begun=True):
         return False
+    # It may have been cancelled, or made longer, since it was found.
     occurrence = MaintenanceOccurrence.objects.select_related("window").get(pk=key)
+    if occurrence.ends_at <= now:
+        # Over before anybody could be told: its end alone is told.
+        return False
     _tell(occurrence, "begun", f"Until {occurrence.ends_at:%Y-%m-%d %H:%M} UTC nobody is alerted.")
     return True
 
 
 @transaction.atomic
-def _end(key: int) -> bool:
-    if not MaintenanceOccurrence.objects.filter(pk=key, ended=False).update(ended=True):
+def _end(key: int, now: datetime) -> bool:
+    # It may have been made longer since it was found.
+    over = MaintenanceOccurrence.objects.filter(pk=key, ended=False, ends_at__lte=now)
+    if not over.update(ended=True):
         return False
     occurrence = MaintenanceOccurrence.objects.select_related("window").get(pk=key)
-    _tell(occurrence, "ended", "What still fails is told now.")
+    _tell(occurrence, "ended", f"It held {occurrence}, UTC. What still fails is told now.")
     return True
 
 
@@ -256,6 +265,8 @@ def _fill(window: MaintenanceWindow, fields: Mapping[str, Any]) -> None:
         if name in fields:
             value = fields[name]
             setattr(window, name, value.strip() if isinstance(value, str) else value)
+    # It stands in messages and in the public feed, which hold no control characters.
+    window.description = storable(window.description, limit=len(window.description))
 
 
 def _services(keys: Collection[int]) -> list[int]:

@@ -284,3 +284,71 @@ def test_a_look_at_the_next_times_saves_nothing(now):
         "2026-05-31",
     ]
     assert MaintenanceWindow.objects.count() == 0
+
+
+def test_what_is_cancelled_or_deleted_meanwhile_is_planned_no_further(
+    now, declare, operator, monkeypatch
+):
+    first, cancelled, deleted = (
+        declare(starts_at=now + HOUR, repeat="daily", title=title) for title in "abc"
+    )
+    real, seen = maintenance._plan, []
+
+    def plan(window, when):
+        """Plan the first while somebody ends the others."""
+        if not seen:
+            maintenance.cancel(actor=operator, window_id=cancelled.pk)
+            MaintenanceWindow.objects.filter(pk=deleted.pk).delete()
+        seen.append(window.pk)
+        real(window, when)
+
+    monkeypatch.setattr(maintenance, "_plan", plan)
+
+    maintenance.plan_ahead(now=now + timedelta(days=9))
+
+    assert seen == [first.pk]
+    assert cancelled.occurrences.count() == 0
+
+
+def test_what_was_over_before_it_could_be_told_is_told_once(now, declare, make_service):
+    service = make_service(name="Shop")
+    declare(starts_at=now + HOUR, services=[service.pk])
+
+    assert maintenance.tell_turns(now=now + 9 * HOUR) == 1
+    assert maintenance.tell_turns(now=now + 9 * HOUR) == 0
+
+    told = Event.objects.get()
+    assert told.title == "Maintenance has ended: New disks"
+    assert told.body == (
+        "Shop. It held 2026-03-02 11:00 to 2026-03-02 12:00, UTC. What still fails is told now."
+    )
+
+
+def test_what_is_made_longer_meanwhile_has_not_ended(now, declare):
+    window = declare(starts_at=now)
+    maintenance.tell_turns(now=now)
+    key = window.occurrences.get().pk
+    window.occurrences.update(ends_at=now + 3 * HOUR)
+
+    assert maintenance._end(key, now + HOUR) is False
+
+    assert not window.occurrences.get().ended
+
+
+def test_a_count_is_followed_to_its_last_time_and_has_a_limit(now, declare):
+    window = declare(starts_at=now, repeat="cron", cron="* * * * *", duration_seconds=60, count=999)
+    for _ in range(4):
+        maintenance.plan_ahead(now=now)
+
+    assert window.occurrences.count() == 999
+    with pytest.raises(InvalidInputError) as refused:
+        declare(starts_at=now, repeat="daily", count=1001)
+    assert list(refused.value.errors) == ["count"]
+    assert MaintenanceWindow.objects.count() == 1
+
+
+def test_what_a_terminal_left_in_a_description_is_not_stored(now, declare):
+    window = declare(starts_at=now, description="New\x1b[1m disks\x01\nand fans")
+
+    window.refresh_from_db()
+    assert window.description == "New [1m disks \nand fans"
