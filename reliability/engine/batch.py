@@ -48,6 +48,14 @@ class Batch:
             Flip(target.check_id, target.config_version, shift, result) for shift in shifts
         )
 
+    def drop(self, key: int) -> None:
+        """Forget what a check is thought to be; its results stay.
+
+        A flip without the state that it led to would leave the two apart.
+        """
+        if self.trackers.pop(key, None) is not None:
+            self.flips = [flip for flip in self.flips if flip.check_id != key]
+
     def parts(self, *, most_checks: int, most_flips: int) -> Iterator["Batch"]:
         """Divide the batch so that each part can be stored on its own.
 

@@ -109,7 +109,7 @@ class Prober:
             self._unqueue(key)
             self._watches.pop(key, None)
             self._schedule.drop(key)
-            self.pending.trackers.pop(key, None)
+            self.pending.drop(key)
 
     async def run(self, *, until: float) -> None:
         """Start probes at their due moments up to a moment of the monotonic clock."""
@@ -144,7 +144,8 @@ class Prober:
 
     def put_back(self, batch: Batch) -> None:
         """Keep a batch that could not be stored for the next attempt."""
-        batch.trackers = {k: v for k, v in batch.trackers.items() if k in self._watches}
+        for key in batch.trackers.keys() - self._watches.keys():
+            batch.drop(key)
         self.pending.prepend(batch)
 
     def _start_due(self, now: float) -> bool:
@@ -220,14 +221,7 @@ class Prober:
         self._note_network(is_online=is_online, at=result.at)
         if is_online:
             return result
-        return replace(
-            result,
-            failure=Failure.SETUP,
-            detail=OFFLINE,
-            excerpt="",
-            status_code=None,
-            is_definite=False,
-        )
+        return unknown(result)
 
     def _look_at_network(self) -> None:
         """Ask in the background whether the network is there."""
@@ -304,6 +298,18 @@ def judged(
         latency_ms=result.latency_ms,
         late_seconds=late_seconds,
         is_definite=result.is_definite,
+    )
+
+
+def unknown(result: Result) -> Result:
+    """Return the result of a probe that failed for want of a network: it says nothing."""
+    return replace(
+        result,
+        failure=Failure.SETUP,
+        detail=OFFLINE,
+        excerpt="",
+        status_code=None,
+        is_definite=False,
     )
 
 

@@ -17,6 +17,8 @@ from reliability.engine.strikes import Shift, Standing, State, Tracker
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 64 * 1024 * 1024
+# A line that is stored is marked where it stands: writing the file anew would cost all of it.
+_STORED = b"#"
 
 
 class Spill:
@@ -25,10 +27,11 @@ class Spill:
     def __init__(self, path: Path, *, most_bytes: int = MOST_BYTES) -> None:
         self._path = path
         self._most_bytes = most_bytes
+        self._is_ignored = False
 
     def __bool__(self) -> bool:
         """Tell whether something waits in the file."""
-        return self._path.exists()
+        return not self._is_ignored and self._path.exists()
 
     def add(self, batch: Batch) -> int:
         """Write a batch to the disk; return how many results were left out for want of room.
@@ -52,19 +55,56 @@ class Spill:
         return dropped
 
     def batches(self) -> Iterator[Batch]:
-        """Read what was written; a line that was cut off by a kill is left out."""
+        """Read what waits."""
+        return (batch for _, batch in self.waiting())
+
+    def waiting(self) -> Iterator[tuple[int, Batch]]:
+        """Read what waits, with its place; a line that was cut off by a kill is left out.
+
+        Raises OSError if the file cannot be read.
+        """
         with self._path.open("rb") as file:
+            place = 0
             for line in file:
-                if not line.strip():
+                start, place = place, place + len(line)
+                if not line.strip() or line.startswith(_STORED):
                     continue
                 try:
-                    yield _batch(orjson.loads(line))
+                    batch = _batch(orjson.loads(line))
                 except (ValueError, KeyError, TypeError):
                     logger.warning("A line of %s cannot be read and is left out.", self._path.name)
+                else:
+                    yield start, batch
+
+    def mark(self, place: int) -> None:
+        """Note that what stands there is stored, so that nobody stores it again."""
+        file = os.open(self._path, os.O_WRONLY)
+        try:
+            os.pwrite(file, _STORED, place)
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+    def keep_apart(self, batch: Batch) -> None:
+        """Write what cannot be stored into a file beside, for a person to look at."""
+        Spill(self._beside("refused"), most_bytes=self._most_bytes).add(batch)
+
+    def set_aside(self) -> Path | None:
+        """Rename a file that cannot be read; None, and it is ignored, if that is refused too."""
+        beside = self._beside("unreadable")
+        try:
+            self._path.rename(beside)
+        except OSError:
+            self._is_ignored = True
+            return None
+        return beside
 
     def remove(self) -> None:
         """Forget the file once all of it is stored."""
         self._path.unlink(missing_ok=True)
+
+    def _beside(self, what: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.{what}")
 
 
 def _ends_whole(path: Path) -> bool:

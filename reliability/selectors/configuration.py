@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from typing import TYPE_CHECKING, Final
+from sys import intern
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 from core.keyring import KeyringError
 from reliability.engine import assertions
 from reliability.engine.probe import KINDS, Target, parse_accept
 from reliability.engine.strikes import Rules, Standing, State, Tracker
-from reliability.models import Check
+from reliability.models import Check, StateSegment
 from reliability.models.checks import RETRY_SECONDS
 from reliability.models.fields import parse_name_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from django.db.models import QuerySet
 
@@ -25,6 +28,51 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOKED_AT: Final = 100
+_AT_ONCE: Final = 1000
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+_ASKED: Final = (
+    "pk",
+    "config_version",
+    "kind",
+    "url",
+    "host",
+    "port",
+    "ip_family",
+    "interval_seconds",
+    "timeout_seconds",
+    "retry_interval_seconds",
+    "strikes_down",
+    "strikes_up",
+    "degraded_ms",
+    "down_at_once",
+    "method",
+    "headers",
+    "body",
+    "accept",
+    "body_contains",
+    "assertions",
+    "follow_redirects",
+    "tls_verify",
+    "tls_min_days",
+    "dns_type",
+    "dns_expected",
+    "dns_server",
+)
+_REMEMBERED: Final = (
+    "segment",
+    "segment_since",
+    "state__since",
+    "state__state",
+    "state__standing",
+    "state__streak_ok",
+    "state__streak_fail",
+    "state__streak_at",
+    "state__last_at",
+    "state__slow",
+    "state__changes",
+    "state__is_flapping",
+)
 
 
 def versions() -> dict[int, int]:
@@ -37,30 +85,48 @@ def targets(check_ids: Iterable[int] | None = None) -> list[Target]:
     """Return what the engine needs of these checks, or of all that are on."""
     wanted = Q(enabled=True) if check_ids is None else Q(pk__in=list(check_ids))
     found = Check.objects.filter(wanted, kind__in=KINDS).order_by("pk")
-    return [target_of(check) for check in _readable(found)]
+    return [_target_of(row) for row in _readable(found, _ASKED)]
 
 
 def watches(check_ids: Iterable[int]) -> list[tuple[Target, Tracker]]:
-    """Return these checks with what they remember, as far as they are on and can be read."""
-    wanted = Check.objects.filter(pk__in=list(check_ids), enabled=True, kind__in=KINDS)
-    wanted = wanted.select_related("state")
-    return [(target_of(check), tracker_of(check.state)) for check in _readable(wanted)]
+    """Return these checks with what they remember, as far as they are on and can be read.
+
+    Where the state and the open segment say different things, the segment counts: it is what
+    availability is computed from, and the next result begins from there.
+    """
+    keys = list(check_ids)
+    is_open = StateSegment.objects.filter(check_of=OuterRef("pk"), ended_at=None)
+    found: list[tuple[Target, Tracker]] = []
+    for start in range(0, len(keys), _AT_ONCE):
+        wanted = Check.objects.filter(
+            pk__in=keys[start : start + _AT_ONCE], enabled=True, kind__in=KINDS
+        ).annotate(
+            segment=Subquery(is_open.values("standing")[:1]),
+            segment_since=Subquery(is_open.values("started_at")[:1]),
+        )
+        rows = _readable(wanted.order_by("pk"), (*_ASKED, *_REMEMBERED))
+        found += [(_target_of(row), _memory_of(row)) for row in rows]
+    return found
 
 
-def _readable(wanted: QuerySet[Check]) -> list[Check]:
-    """Leave out checks whose headers do not unseal; the others must be watched all the same."""
+def _readable(wanted: QuerySet[Check], names: tuple[str, ...]) -> list[Any]:
+    """Leave out checks whose headers do not unseal; the others must be watched all the same.
+
+    Rows have the attributes of a check: ten thousand models would cost more than what is kept.
+    """
+    rows = wanted.values_list(*names, named=True)
     try:
-        return list(wanted)
+        return list(rows)
     except KeyringError:
-        found = list(wanted.filter(headers=None))
+        found = list(rows.filter(headers=None))
         left_out: dict[int, str] = {}
         for key in wanted.exclude(headers=None).values_list("pk", flat=True):
             try:
-                found += wanted.filter(pk=key)
+                found += rows.filter(pk=key)
             except KeyringError as error:
                 left_out[key] = str(error)
         _tell_left_out(left_out)
-        return sorted(found, key=lambda check: check.pk)
+        return sorted(found, key=lambda row: row.pk)
 
 
 def _tell_left_out(left_out: dict[int, str]) -> None:
@@ -74,18 +140,18 @@ def _tell_left_out(left_out: dict[int, str]) -> None:
         )
 
 
-def target_of(check: Check) -> Target:
-    """Return what the engine needs to know about a check."""
+def _target_of(check: Any) -> Target:  # noqa: ANN401  # a row with these attributes
+    """Return what the engine needs to know about a check; what many have in common is shared."""
     retry = check.retry_interval_seconds or min(check.interval_seconds, RETRY_SECONDS)
     return Target(
         check_id=check.pk,
         config_version=check.config_version,
-        kind=check.kind,
+        kind=intern(check.kind),
         url=check.url,
-        name=check.host,
+        name=intern(check.host),
         port=check.port,
-        family=check.ip_family,
-        rules=Rules(
+        family=intern(check.ip_family),
+        rules=_rules(
             interval_seconds=check.interval_seconds,
             timeout_seconds=check.timeout_seconds,
             strikes_down=check.strikes_down,
@@ -94,18 +160,41 @@ def target_of(check: Check) -> Target:
             down_at_once=check.down_at_once,
         ),
         retry_seconds=retry,
-        method=check.method,
-        headers=check.headers or {},
+        method=intern(check.method),
+        headers=check.headers or NO_HEADERS,
         body=check.body,
-        accept=parse_accept(check.accept),
+        accept=_accepted(check.accept),
         body_contains=check.body_contains,
-        assertions=assertions.parse(check.assertions),
+        assertions=assertions.parse(check.assertions) if check.assertions else (),
         follow_redirects=check.follow_redirects,
         verify_tls=check.tls_verify,
         tls_min_days=check.tls_min_days,
-        dns_type=check.dns_type,
+        dns_type=intern(check.dns_type),
         dns_expected=frozenset(line for line in check.dns_expected.splitlines() if line.strip()),
         dns_server=parse_name_server(check.dns_server) if check.dns_server else None,
+    )
+
+
+_rules = functools.lru_cache(maxsize=1024)(Rules)
+_accepted = functools.lru_cache(maxsize=1024)(parse_accept)
+
+
+def _memory_of(row: Any) -> Tracker:  # noqa: ANN401  # a row with these attributes
+    """Return what a check remembers, as far as its segment does not say otherwise."""
+    if row.segment is not None and row.segment != row.state__standing:
+        standing = Standing(row.segment)
+        return Tracker(since=row.segment_since, state=State(row.segment), standing=standing)
+    return Tracker(
+        since=row.state__since,
+        state=State(row.state__state),
+        standing=Standing(row.state__standing),
+        streak_ok=row.state__streak_ok,
+        streak_fail=row.state__streak_fail,
+        streak_at=row.state__streak_at,
+        last_at=row.state__last_at,
+        slow=row.state__slow,
+        changes=row.state__changes,
+        is_flapping=row.state__is_flapping,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
+from core.leases import LeaseLostError
 from reliability.engine.batch import Batch
 from reliability.services import answers, results
 
@@ -46,14 +47,29 @@ def store(batch: Batch, held: Held, *, is_old: bool = False) -> set[int]:
 
 
 def restore(spill: Spill, held: Held) -> int:
-    """Store every batch of the file and forget it; return how many results there were."""
+    """Store every batch of the file and forget it; return how many results there were.
+
+    What is stored is marked in the file at once. Raises OSError if the file cannot be read.
+    """
     count = 0
-    for batch in spill.batches():
-        count += len(batch.results)
+    for place, batch in spill.waiting():
         for part in parts(batch):
-            store(part, held, is_old=True)
+            _restore_part(part, spill, held)
+        spill.mark(place)
+        count += len(batch.results)
     spill.remove()
     return count
+
+
+def _restore_part(part: Batch, spill: Spill, held: Held) -> None:
+    try:
+        store(part, held, is_old=True)
+    except (*AWAY, LeaseLostError):
+        raise
+    except Exception:
+        # Whatever is wrong with it must not hold up what comes after it, nor the probes.
+        logger.exception("Part of what waited in a file cannot be stored; it is kept beside it.")
+        spill.keep_apart(part)
 
 
 def masked(batch: Batch) -> Batch:

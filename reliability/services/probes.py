@@ -18,8 +18,8 @@ from core.http import Allow, Policy, session
 from core.leases import LeaseLostError
 from core.loops import in_thread
 from reliability.engine.batch import Batch
-from reliability.engine.connectivity import Connectivity
-from reliability.engine.prober import Prober, judged, probe_once
+from reliability.engine.connectivity import LEAST_FAILING, Connectivity
+from reliability.engine.prober import Prober, judged, probe_once, unknown
 from reliability.engine.spill import Spill
 from reliability.selectors import configuration
 from reliability.services import flushing, prober_alerts
@@ -93,7 +93,7 @@ class ProbeLoop:
         self._refresh_at = 0.0
         self._is_first_read = True
         self._away_since: float | None = None
-        self._spill = Spill(Path(settings.OPS_DATA_DIR) / SPILL_FILE)
+        self._spill = _spill()
         # What was told of the prober itself; None before the first look.
         self._told_offline: bool | None = None
         self._told_late: bool | None = None
@@ -148,6 +148,9 @@ class ProbeLoop:
         if self._held is None or not prober.pending:
             return
         try:
+            if self._spill:
+                # What waits in the file is older: stored later it would be taken for outdated.
+                await self._restore(self._held)
             await self._flush(prober, self._held)
         except LeaseLostError:
             logger.warning("Another prober took over; %s last results are dropped.", count)
@@ -187,8 +190,7 @@ class ProbeLoop:
 
     async def _restore(self, held: Held) -> None:
         """Store what waits in the file, as far as nobody has found more since."""
-        count = await in_thread(flushing.restore, self._spill, held)
-        logger.warning("%s results that waited in a file were stored.", count)
+        await in_thread(_restore, self._spill, held)
         self._refresh_at = 0.0
 
     async def _tell_of_itself(self, prober: Prober) -> None:
@@ -246,29 +248,75 @@ class ProbeLoop:
                 prober.put_back(part)
 
 
+def _spill() -> Spill:
+    return Spill(Path(settings.OPS_DATA_DIR) / SPILL_FILE)
+
+
+def _restore(spill: Spill, held: Held) -> None:
+    """Store what waits in the file; one that cannot be read must not keep anybody from probing."""
+    try:
+        count = flushing.restore(spill, held)
+    except OSError as error:
+        beside = spill.set_aside()
+        logger.warning(
+            "What waits in %s cannot be read (%s); %s. Make it readable for the platform's user, "
+            "and give it its name back, if its results matter.",
+            SPILL_FILE,
+            error.strerror,
+            f"it is called {beside.name} now" if beside else "it is left alone until a restart",
+        )
+        return
+    logger.warning("%s results that waited in a file were stored.", count)
+
+
 async def stand_in(held: Held) -> None:
     """Probe once what is overdue: what beat's tick does while no daemon runs.
 
-    Strikes move as usual; retries come with the next tick.
+    Strikes move as usual; retries come with the next tick. What the daemon has left comes first,
+    and what it told of itself ends: its network and its lateness are no longer those that matter.
     """
+    spill = _spill()
+    if spill:
+        await in_thread(_restore, spill, held)
     stored = await in_thread(configuration.versions)
     found = await in_thread(configuration.watches, stored)
     watches = [watch for watch in found if _is_due(*watch)]
     began = datetime.now(UTC)
-    found_now = await _probe_all([target for target, _ in watches], held)
+    found_now, is_online = await _probe_all([target for target, _ in watches], held)
     batch = _decided(watches, found_now, began=began)
     for part in flushing.parts(batch):
         await in_thread(flushing.store, part, held)
+    if is_online:
+        await in_thread(prober_alerts.online)
+    elif is_online is not None:
+        await in_thread(prober_alerts.offline, since=began)
+    await in_thread(prober_alerts.punctual)
 
 
-async def _probe_all(targets: list[Target], held: Held) -> list[Result]:
+async def _probe_all(targets: list[Target], held: Held) -> tuple[list[Result], bool | None]:
+    """Ask all once; return what they said, and whether there is a network, if that can be told.
+
+    Without one, the failures of many say nothing about their targets.
+    """
+    if not targets:
+        return [], None
     async with open_session() as client:
         probing = asyncio.create_task(probe_once(client, targets, limit=concurrency()))
         while not probing.done():
             await asyncio.wait({probing}, timeout=LEASE_SECONDS / 3)
             if not probing.done():
                 await in_thread(leases.renew, held, seconds=LEASE_SECONDS)
-        return probing.result()
+        found = probing.result()
+        if any(result.ok for result in found):
+            return found, True
+        connectivity = Connectivity(client, anchors())
+        try:
+            is_online = await connectivity.is_online()
+        finally:
+            await connectivity.close()
+    if is_online or len(found) < LEAST_FAILING:
+        return found, is_online
+    return [result if result.is_unknown else unknown(result) for result in found], is_online
 
 
 def _is_due(target: Target, tracker: Tracker) -> bool:

@@ -10,7 +10,8 @@ from django.db import transaction
 
 from core import leases
 from core.actors import Actor
-from reliability.models import Check, CheckState, Sample
+from reliability.models import Check, CheckState, Sample, StateSegment
+from reliability.selectors import configuration
 from reliability.services import answers, news, overlays, standings
 
 if TYPE_CHECKING:
@@ -94,14 +95,23 @@ def store(*, batch: Batch, held: Held, is_old: bool = False) -> set[int]:
         )
     }
     stale = {key for key, (version, _) in batch.trackers.items() if not _is_of(known, key, version)}
+    stored: set[int] = set()
     if is_old:
-        stale |= {key for key in batch.trackers if _is_older(batch, locked, key)}
-    store_samples(result for result in batch.results if result.check_id in locked)
+        stored = {key for key in batch.trackers if _is_stored(batch, locked, key)}
+        stale |= stored | {key for key in batch.trackers if _is_older(batch, locked, key)}
+    stale |= _contradicting(batch, locked.keys() - stale)
+    store_samples(
+        result
+        for result in batch.results
+        if result.check_id in locked and result.check_id not in stored
+    )
     latest = {result.check_id: result for result in batch.results}
     flips = [
         flip
         for flip in batch.flips
-        if _is_of(known, flip.check_id, flip.config_version) and flip.check_id not in stale
+        if _is_of(known, flip.check_id, flip.config_version)
+        and flip.check_id in batch.trackers
+        and flip.check_id not in stale
     ]
     flips.sort(key=lambda flip: (known[flip.check_id].service_id, flip.check_id))
     overlaid = [
@@ -143,6 +153,34 @@ def _is_older(batch: Batch, locked: dict[int, CheckState], key: int) -> bool:
     return state.last_at is not None and (
         tracker.last_at is None or tracker.last_at < state.last_at
     )
+
+
+def _is_stored(batch: Batch, locked: dict[int, CheckState], key: int) -> bool:
+    """Tell whether just this was stored before: a stop came before the file was marked.
+
+    Results that have been packed meanwhile would be counted once more.
+    """
+    _, tracker = batch.trackers[key]
+    state = locked.get(key)
+    return state is not None and tracker == configuration.tracker_of(state)
+
+
+def _contradicting(batch: Batch, keys: set[int]) -> set[int]:
+    """Return the checks whose memory is not what their open segment and the flips make.
+
+    A state without its segment would hide an outage for ever. The check is read anew, and what
+    its segment says counts.
+    """
+    rows = StateSegment.objects.filter(check_of__in=keys, ended_at=None)
+    standing = dict(rows.values_list("check_of", "standing"))
+    for flip in batch.flips:
+        if standing.get(flip.check_id) == flip.shift.before:
+            standing[flip.check_id] = flip.shift.after.value
+    return {
+        key
+        for key, (_, tracker) in batch.trackers.items()
+        if key in standing and standing[key] != tracker.standing
+    }
 
 
 def _overlay(state: CheckState, known: _Known, tracker: Tracker, latest: Result | None) -> _Overlay:
