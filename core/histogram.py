@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
+from itertools import accumulate
 from math import ceil, floor, log
 from typing import TYPE_CHECKING, Final, Self
+
+from core import varints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,8 +106,8 @@ class Histogram:
         out = bytearray(_HEAD.pack(_FORMAT, self.sum, self.most))
         before = 0
         for bucket in sorted(self.buckets):
-            _put(out, bucket - before)
-            _put(out, self.buckets[bucket])
+            varints.put(out, bucket - before)
+            varints.put(out, self.buckets[bucket])
             before = bucket
         return bytes(out)
 
@@ -111,21 +115,9 @@ class Histogram:
     def from_bytes(cls, data: bytes) -> Self:
         """Read what `to_bytes` wrote; raises ValueError for anything else."""
         made = cls()
-        if not data:
-            return made
-        try:
-            form, made.sum, made.most = _HEAD.unpack_from(data)
-        except struct.error as error:
-            message = "These bytes are no histogram."
-            raise ValueError(message) from error
-        if form != _FORMAT:
-            message = f"Histograms of format {form} cannot be read; this one is too new."
-            raise ValueError(message)
-        numbers = _numbers(data[_HEAD.size :])
-        bucket = 0
-        for step, n in zip(numbers[::2], numbers[1::2], strict=True):
-            bucket += step
-            made.buckets[bucket] = n
+        if data:
+            made.sum, made.most, buckets, counts = _read(data)
+            made.buckets = dict(zip(buckets, counts, strict=True))
         return made
 
     def __eq__(self, other: object) -> bool:
@@ -139,25 +131,31 @@ class Histogram:
         return f"<Histogram of {self.count} values up to {self.most} ms>"
 
 
-def _put(out: bytearray, number: int) -> None:
-    """Append a number in groups of seven bits, lowest first."""
-    while number > 0x7F:  # noqa: PLR2004  # the eighth bit says that more follows
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
+def over_in(data: bytes, threshold_ms: float) -> int:
+    """Return what `Histogram.from_bytes(data).over(threshold_ms)` would, several times as fast."""
+    if not data:
+        return 0
+    limit = bucket_of(threshold_ms)
+    if len(data) >= _HEAD.size:
+        form, _, most = _HEAD.unpack_from(data)
+        if form == _FORMAT and bucket_of(most) <= limit:
+            return 0
+    _, _, buckets, counts = _read(data)
+    return sum(counts[bisect_right(buckets, limit) :])
 
 
-def _numbers(data: bytes) -> list[int]:
-    found = []
-    number = shift = 0
-    for byte in data:
-        number |= (byte & 0x7F) << shift
-        if byte & 0x80:
-            shift += 7
-        else:
-            found.append(number)
-            number = shift = 0
-    if shift or len(found) % 2:
+def _read(data: bytes) -> tuple[float, float, list[int], list[int]]:
+    """Return sum, maximum, buckets in their order, and how often each occurred."""
+    try:
+        form, total, most = _HEAD.unpack_from(data)
+    except struct.error as error:
+        message = "These bytes are no histogram."
+        raise ValueError(message) from error
+    if form != _FORMAT:
+        message = f"Histograms of format {form} cannot be read; this one is too new."
+        raise ValueError(message)
+    numbers = varints.numbers(data[_HEAD.size :])
+    if len(numbers) % 2:
         message = "These bytes are no whole histogram."
         raise ValueError(message)
-    return found
+    return total, most, list(accumulate(numbers[::2])), numbers[1::2]

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import struct
 import zlib
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, groupby, pairwise, repeat
 from math import log
+from operator import add
 from statistics import median_low
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from core import varints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,7 +55,10 @@ _ESCAPE: Final = 12
 _LONG_BITS: Final = 24
 _LAST_STEP: Final = 255
 _STEPS_MS: Final = tuple(round(LEAST_MS * GROWTH**step, 3) for step in range(_LAST_STEP + 1))
-_SIGNED: Final = tuple((number >> 1) ^ -(number & 1) for number in range(128))
+_SIGNED: Final = {
+    unit: tuple(((number >> 1) ^ -(number & 1)) * unit for number in range(128))
+    for unit in _UNITS.values()
+}
 
 PHASES_SECONDS: Final = {HOUR_SECONDS: HOUR_SECONDS, DAY_SECONDS: DAY_SECONDS // 4}
 """For how long a mean of the phases stands, in an hour and in a day."""
@@ -100,6 +107,10 @@ class Columns:
     phases: dict[int, Means] = field(default_factory=dict)
     """By part of the chunk, of PHASES_SECONDS; a part without phases is absent."""
 
+    def first_from(self, tenth: int) -> int:
+        """Return the place of the first result that is not before that tenth."""
+        return bisect_left(self.tenths, tenth)
+
     def kinds(self) -> Iterator[Kind]:
         """Return the kind of each result."""
         for kind, times in self.runs:
@@ -134,7 +145,7 @@ def pack(
         raise ValueError(message)
     form = _DAY if seconds == DAY_SECONDS else _HOUR
     out = bytearray()
-    _put(out, len(results))
+    varints.put(out, len(results))
     _put_phases(out, phases or {})
     _put_kinds(out, results)
     put = _put_signed if form == _DAY else _put_bits
@@ -158,8 +169,11 @@ def pack(
     return bytes([form | _DEFLATED]) + small if len(small) < len(whole) else bytes([form]) + whole
 
 
-def columns(data: bytes) -> Columns:
-    """Read what `pack` wrote; raises UnreadableError for anything else."""
+def columns(data: bytes, *, with_latencies: bool = True) -> Columns:
+    """Read what `pack` wrote; raises UnreadableError for anything else.
+
+    Who only counts leaves the latencies out, which take as long to read as everything else.
+    """
     try:
         form = data[0] & ~_DEFLATED
         seconds = _SECONDS[form]
@@ -167,12 +181,13 @@ def columns(data: bytes) -> Columns:
         read = _Reader(body)
         n = read.number()
         made = Columns(seconds, phases=_phases(read), runs=_runs(read))
-        made.tenths = [time * _UNITS[form] for time in _times(read, n, form)]
-        made.latencies_ms = _steps(read, n) if form == _DAY else _latencies(read, n)
+        made.tenths = _times(read, n, form)
+        if with_latencies:
+            made.latencies_ms = _steps(read, n) if form == _DAY else _latencies(read, n)
     except (IndexError, KeyError, ValueError, struct.error, zlib.error) as error:
         message = "These bytes are no packed results that can be read here."
         raise UnreadableError(message) from error
-    if sum(times for _, times in made.runs) != n or read.rest:
+    if sum(times for _, times in made.runs) != n or (with_latencies and read.rest):
         message = "These packed results are damaged."
         raise UnreadableError(message)
     return made
@@ -201,31 +216,24 @@ class _Reader:
         return self._data[self._at - length : self._at]
 
     def number(self) -> int:
-        number = shift = 0
-        while True:
-            byte = self._data[self._at]
-            self._at += 1
-            number |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004  # the eighth bit says that more follows
-                return number
-            shift += 7
+        number, self._at = varints.read(self._data, self._at)
+        return number
 
     def text(self) -> str:
         return self.take(self.number()).decode()
 
-    def signed(self, n: int) -> list[int]:
-        """Return `n` signed numbers, of a column that begins with its length."""
-        length = self.number()
-        if length == n:
-            column = self.take(n)
-            if not column or max(column) < 0x80:  # noqa: PLR2004  # each number is one byte
-                return [_SIGNED[byte] for byte in column]
-            self._at -= n
-        end = self._at + length
-        found = [self.number() for _ in range(n)]
-        if self._at != end:
+    def signed(self, n: int, unit: int) -> list[int]:
+        """Return `n` signed numbers of that unit, of a column that begins with its length."""
+        column = self.take(self.number())
+        if column.isascii():
+            # Each is one byte.
+            found = list(map(_SIGNED[unit].__getitem__, column))
+        else:
+            numbers = varints.numbers(column)
+            found = [((number >> 1) ^ -(number & 1)) * unit for number in numbers]
+        if len(found) != n:
             raise IndexError
-        return [(number >> 1) ^ -(number & 1) for number in found]
+        return found
 
     def bits(self, n: int) -> list[int]:
         """Return `n` signed numbers that were written as bits."""
@@ -248,17 +256,9 @@ class _Reader:
         return found
 
 
-def _put(out: bytearray, number: int) -> None:
-    """Append a number in groups of seven bits, lowest first."""
-    while number > 0x7F:  # noqa: PLR2004  # the eighth bit says that more follows
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-
-
 def _put_text(out: bytearray, text: str) -> None:
     encoded = text.encode(errors="replace")
-    _put(out, len(encoded))
+    varints.put(out, len(encoded))
     out += encoded
 
 
@@ -266,8 +266,8 @@ def _put_signed(out: bytearray, numbers: Sequence[int]) -> None:
     """Append signed numbers as a column: small ones of either sign take one byte."""
     column = bytearray()
     for number in numbers:
-        _put(column, number << 1 if number >= 0 else ~(number << 1))
-    _put(out, len(column))
+        varints.put(column, number << 1 if number >= 0 else ~(number << 1))
+    varints.put(out, len(column))
     out += column
 
 
@@ -291,13 +291,13 @@ def _put_bits(out: bytearray, numbers: Sequence[int]) -> None:
     bits = "".join(parts)
     length = -(-len(bits) // 8)
     out.append(rest)
-    _put(out, length)
+    varints.put(out, length)
     out += int(bits.ljust(length * 8, "0") or "0", 2).to_bytes(length)
 
 
 def _put_phases(out: bytearray, phases: Mapping[int, Means]) -> None:
     told = {part: means for part, means in phases.items() if any(means)}
-    _put(out, len(told))
+    varints.put(out, len(told))
     for part, means in sorted(told.items()):
         out += _PHASES.pack(part, *(min(mean, _MOST_HALF) for mean in means))
 
@@ -316,7 +316,7 @@ def _put_kinds(out: bytearray, results: Sequence[Found]) -> None:
         for found in results
     ]
     numbers = {kind: number for number, (kind, _) in enumerate(Counter(kinds).most_common())}
-    _put(out, len(numbers))
+    varints.put(out, len(numbers))
     for kind in numbers:
         has_status = kind.status_code is not None
         out.append(
@@ -325,14 +325,14 @@ def _put_kinds(out: bytearray, results: Sequence[Found]) -> None:
             | (_HAS_STATUS if has_status else 0)
         )
         if kind.status_code is not None:
-            _put(out, kind.status_code)
+            varints.put(out, kind.status_code)
         _put_text(out, kind.failure)
         _put_text(out, kind.detail)
     runs = [(numbers[kind], len(list(same))) for kind, same in groupby(kinds)]
-    _put(out, len(runs))
+    varints.put(out, len(runs))
     for number, times in runs:
-        _put(out, number)
-        _put(out, times)
+        varints.put(out, number)
+        varints.put(out, times)
 
 
 def _runs(read: _Reader) -> list[tuple[Kind, int]]:
@@ -354,17 +354,20 @@ def _put_times(
         return
     steps = [after - before for before, after in pairwise(times)]
     beat = median_low(steps) if steps else 0
-    _put(out, times[0])
-    _put(out, beat)
+    varints.put(out, times[0])
+    varints.put(out, beat)
     put(out, [step - beat for step in steps])
 
 
 def _times(read: _Reader, n: int, form: int) -> list[int]:
+    """Return moments in tenths of a second."""
     if not n:
         return []
-    first, beat = read.number(), read.number()
-    lates = read.signed(n - 1) if form == _DAY else read.bits(n - 1)
-    return list(accumulate((beat + late for late in lates), initial=first))
+    unit = _UNITS[form]
+    first, beat = read.number() * unit, read.number() * unit
+    lates = read.signed(n - 1, unit) if form == _DAY else read.bits(n - 1)
+    regular = range(0, n * beat, beat) if beat else repeat(0, n)
+    return list(map(add, accumulate(lates, initial=first), regular))
 
 
 def _put_latencies(out: bytearray, latencies: Sequence[float]) -> None:
@@ -376,8 +379,8 @@ def _put_latencies(out: bytearray, latencies: Sequence[float]) -> None:
     doubled = max(int(typical / QUANTUM_MS / FINENESS).bit_length() - 1, 0)
     unit = QUANTUM_MS * 2**doubled
     level = round(typical / unit)
-    _put(out, doubled)
-    _put(out, level)
+    varints.put(out, doubled)
+    varints.put(out, level)
     _put_bits(out, [round(ms / unit) - level for ms in latencies])
 
 
@@ -394,4 +397,4 @@ def _step(ms: float) -> int:
 
 
 def _steps(read: _Reader, n: int) -> list[float]:
-    return [_STEPS_MS[step] for step in read.take(n)]
+    return list(map(_STEPS_MS.__getitem__, read.take(n)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.histogram import LONGEST_MS, Histogram, bucket_of, value_of
+from core.histogram import LONGEST_MS, Histogram, bucket_of, over_in, value_of
 
 durations = st.floats(0, 1e8, allow_nan=False)
 many = st.lists(durations, max_size=200)
@@ -62,6 +62,16 @@ def test_what_is_over_a_threshold_is_counted():
 
     assert made.over(100.0) == 2
     assert made.over(5000.0) == 0
+
+
+@given(many, st.integers(1, 300), durations)
+def test_bytes_tell_what_is_over_a_threshold(values, times, threshold):
+    made = Histogram()
+    for value in values:
+        made.add(value, times)
+
+    assert over_in(made.to_bytes(), threshold) == made.over(threshold)
+    assert over_in(b"", threshold) == 0
 
 
 def test_the_longest_values_share_a_bucket():
