@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import connection
 
-from core.histogram import Histogram
-from reliability.engine.packing import HOUR_SECONDS, PHASES_SECONDS, columns
+from reliability.engine.packing import PHASES_SECONDS, columns
 from reliability.selectors.results import chunks_within
-from reliability.selectors.sums import EPOCH, Sum
+from reliability.selectors.sums import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,27 +46,12 @@ class Cell:
         """Return the least latency that so many did not exceed; the latencies must be sorted."""
         return self.latencies_ms[max(ceil(share * len(self.latencies_ms)), 1) - 1]
 
-    def as_sum(self) -> Sum:
-        """Return the results added up."""
-        good = len(self.latencies_ms)
-        return Sum(good + self.failed, self.failed, Histogram(self.latencies_ms), [*self.phases])
-
 
 Cells = defaultdict[int, Cell]
 
 
-def read(
-    check_ids: Collection[int],
-    start: datetime,
-    end: datetime,
-    step: int,
-    *,
-    with_days: bool = True,
-) -> Cells:
-    """Return the results of the schedule by the number of their step since 1970.
-
-    Without days, only what is not yet packed into a day; the rest stands in daily sums.
-    """
+def read(check_ids: Collection[int], start: datetime, end: datetime, step: int) -> Cells:
+    """Return the results of the schedule by the number of their step since 1970."""
     cells: Cells = defaultdict(Cell)
     if not check_ids:
         return cells
@@ -75,8 +59,6 @@ def read(
     seen = _read_rows(cells, check_ids, start, end, step)
     first_row = min((second for _, second in seen), default=None)
     chunks = chunks_within(check_ids, start, end).order_by()
-    if not with_days:
-        chunks = chunks.filter(seconds=HOUR_SECONDS)
     window = start.timestamp(), end.timestamp()
     for key, starts_at, data in chunks.values_list("check_of", "starts_at", "data").iterator():
         packed = columns(bytes(data))

@@ -185,14 +185,10 @@ def _affordable(rhythms: Mapping[int, int], length: timedelta) -> list[int]:
 
 
 def _of_days(keys: Sequence[int], start: datetime, end: datetime) -> dict[int, sums.Sum]:
-    """Return the sums of checks by day, with what is not packed into days yet."""
+    """Return the sums of checks by day, with the rows that are not packed yet."""
     found: defaultdict[int, sums.Sum] = defaultdict(sums.Sum)
-    first = start - timedelta(days=1)
-    rows = Rollup.objects.filter(check_of__in=keys, starts_at__gt=first, starts_at__lt=end)
-    for row in rows.iterator(chunk_size=500):
-        found[int(row.starts_at.timestamp()) // DAY_SECONDS].merge(sums.of_rollup(row))
-    for at, cell in cells.read(keys, first, end, DAY_SECONDS, with_days=False).items():
-        found[at].merge(cell.as_sum())
+    for starts_at, part in sums.of_days(keys, start - timedelta(days=1), end):
+        found[int(starts_at.timestamp()) // DAY_SECONDS].merge(part)
     return found
 
 

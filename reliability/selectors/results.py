@@ -7,12 +7,10 @@ before chunks and drops what it meets twice: packing may move results in between
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import merge
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from django.db import connection
 from django.db.models import Min, OuterRef, Q, QuerySet, Subquery
 
 from reliability.engine.packing import (
@@ -25,6 +23,7 @@ from reliability.engine.packing import (
     unpack,
 )
 from reliability.models import Check, Sample, SampleChunk
+from reliability.selectors.counting import Counts, as_moment, counts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -38,7 +37,9 @@ __all__ = [
     "counts",
     "first_at",
     "key_of",
+    "keys_packed",
     "minutes",
+    "moment_of",
     "of_check",
     "packed_of",
 ]
@@ -49,38 +50,6 @@ _FOUND: Final = ("at", "ok", "latency_ms", "manual", "status_code", "failure", "
 _SECOND: Final = timedelta(seconds=1)
 _HOUR: Final = timedelta(seconds=HOUR_SECONDS)
 _DAY: Final = timedelta(seconds=DAY_SECONDS)
-
-# Names of our own tables and columns; values are parameters, keys are integers.
-_COUNTS: Final = """\
-SELECT n, bad, 0, starts_at, data FROM reliability_samplechunk
-WHERE check_id IN ({keys}) AND starts_at > {day_before} AND starts_at < {end} AND NOT ({whole})
-  AND (seconds = 86400 OR starts_at > {hour_before})
-UNION ALL
-SELECT COALESCE(SUM(n), 0), COALESCE(SUM(bad), 0), 0, NULL, NULL FROM reliability_samplechunk
-WHERE check_id IN ({keys}) AND ({whole})
-UNION ALL
-SELECT COUNT(*), COALESCE(SUM(CASE WHEN ok THEN 0 ELSE 1 END), 0),
-  COALESCE(SUM(CASE WHEN ok AND latency_ms > {threshold} THEN 1 ELSE 0 END), 0), NULL, NULL
-FROM reliability_sample
-WHERE check_id IN ({keys}) AND at >= {start} AND at < {end} AND NOT manual"""
-_WHOLE: Final = """\
-starts_at >= {start} AND ((seconds = 3600 AND starts_at <= {last_hour})
-  OR (seconds = 86400 AND starts_at <= {last_day}))"""
-_NEVER: Final = "1 = 0"
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many results of the schedule there were; `slow` ones were good, but above a threshold."""
-
-    n: int
-    bad: int
-    slow: int
-
-    @property
-    def good(self) -> int:
-        """How many were good, fast or slow."""
-        return self.n - self.bad
 
 
 def of_check(
@@ -101,51 +70,6 @@ def of_check(
         key=lambda found: found.at,
         reverse=newest_first,
     )
-
-
-def counts(
-    check_ids: Collection[int],
-    *,
-    start: datetime,
-    end: datetime,
-    threshold_ms: float | None = None,
-) -> Counts:
-    """Return how many results of the schedule these checks had from `start` until before `end`.
-
-    Chunks that lie wholly within are not unpacked, unless latencies are asked for.
-    """
-    if not check_ids or start >= end:
-        return Counts(0, 0, 0)
-    moments = {
-        "start": start,
-        "end": end,
-        "last_hour": end - _HOUR,
-        "last_day": end - _DAY,
-        "hour_before": start - _HOUR,
-        "day_before": start - _DAY,
-    }
-    names = {
-        name: f"'{connection.ops.adapt_datetimefield_value(at)}'" for name, at in moments.items()
-    }
-    limit = float("inf") if threshold_ms is None else threshold_ms
-    whole = _WHOLE.format(**names) if threshold_ms is None else _NEVER
-    n = bad = slow = 0
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _COUNTS.format(
-                keys=",".join(map(str, map(int, check_ids))),
-                threshold=1e300 if threshold_ms is None else float(threshold_ms),
-                whole=whole,
-                **names,
-            )
-        )
-        for row_n, row_bad, row_slow, starts_at, data in cursor:
-            if data is None:
-                n, bad, slow = n + int(row_n), bad + int(row_bad), slow + int(row_slow)
-                continue
-            part = _count(columns(bytes(data)), as_moment(starts_at), start, end, limit)
-            n, bad, slow = n + part.n, bad + part.bad, slow + part.slow
-    return Counts(n, bad, slow)
 
 
 def minutes(
@@ -213,16 +137,28 @@ def packed_of(
         yield starts_at, columns(bytes(data))
 
 
-def as_moment(value: Any) -> datetime:  # noqa: ANN401  # SQLite keeps times as text
-    """Return a moment as the database gives it to whoever asks without Django's columns."""
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)
-
-
 def key_of(found: Found) -> tuple[int, bool]:
     """Return what a result has in common with its packed self: its second, and who asked."""
-    return (found.at - _EPOCH) // _SECOND, found.manual
+    return moment_of(found.at, manual=found.manual)
+
+
+def moment_of(at: datetime, *, manual: bool) -> tuple[int, bool]:
+    """Return the key of a result that was found then."""
+    return (at - _EPOCH) // _SECOND, manual
+
+
+def keys_packed(check_id: int, start: datetime, end: datetime) -> set[tuple[int, bool]]:
+    """Return the keys of what is packed of a check, in the chunks of this time."""
+    found = set()
+    chunks = chunks_within([check_id], start, end + TENTH).order_by()
+    for starts_at, data in chunks.values_list("starts_at", "data").iterator(chunk_size=50):
+        packed = columns(bytes(data), with_latencies=False)
+        begin = (starts_at - _EPOCH) // _SECOND
+        found |= {
+            (begin + tenth // 10, kind.manual)
+            for tenth, kind in zip(packed.tenths, packed.kinds(), strict=True)
+        }
+    return found
 
 
 def _packed(
@@ -236,22 +172,6 @@ def _packed(
         for result in reversed(results) if newest_first else results:
             if start <= result.at < end:
                 yield result
-
-
-def _count(
-    packed: Columns, starts_at: datetime, start: datetime, end: datetime, limit: float
-) -> Counts:
-    first, last = -((starts_at - start) // TENTH), -((starts_at - end) // TENTH)
-    n = bad = slow = 0
-    for tenth, ms, kind in zip(packed.tenths, packed.latencies_ms, packed.kinds(), strict=True):
-        if kind.manual or not first <= tenth < last:
-            continue
-        n += 1
-        if not kind.ok:
-            bad += 1
-        elif ms > limit:
-            slow += 1
-    return Counts(n, bad, slow)
 
 
 def _by_minute(
@@ -270,7 +190,7 @@ def _by_minute(
         found = found.filter(bad__gt=0)
     first, last = -((_EPOCH - start) // TENTH), -((_EPOCH - end) // TENTH)
     for check_id, starts_at, data in found.values_list("check_of", "starts_at", "data").iterator():
-        packed = columns(bytes(data))
+        packed = columns(bytes(data), with_latencies=False)
         begin = (starts_at - _EPOCH) // TENTH
         for tenth, kind in _told(packed, begin, first, last):
             if (check_id, tenth // 10) not in seen:

@@ -13,9 +13,11 @@ from django.db.models import Max
 from core.histogram import GROWTH, LEAST_MS, Histogram
 from reliability.engine.packing import DAY_SECONDS
 from reliability.models import Rollup
+from reliability.selectors.counting import as_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
+    from datetime import datetime
 
     from reliability.engine.packing import Found
 
@@ -35,6 +37,16 @@ SELECT {epoch} / %s AS step, ok,
 FROM reliability_sample
 WHERE id > %s AND id <= %s AND NOT manual
 GROUP BY step, ok, bucket"""
+# One statement reads sums and rows: packing moves results in between.
+_DAYS: Final = """\
+SELECT starts_at, n, bad, histogram, 0.0, dns_ms, connect_ms, tls_ms, first_byte_ms
+FROM reliability_rollup
+WHERE check_id IN ({keys}) AND starts_at > {start} AND starts_at < {end}
+UNION ALL
+SELECT at, 1, CASE WHEN ok THEN 0 ELSE 1 END, NULL,
+  latency_ms, dns_ms, connect_ms, tls_ms, first_byte_ms
+FROM reliability_sample
+WHERE check_id IN ({keys}) AND at > {start} AND at < {end} AND NOT manual"""
 _PHASES: Final = 4
 
 Phases = Sequence[float]
@@ -100,16 +112,33 @@ def of_rollup(row: Rollup) -> Sum:
     )
 
 
+def of_days(
+    check_ids: Collection[int], start: datetime, end: datetime
+) -> Iterator[tuple[datetime, Sum]]:
+    """Return the sums of days of checks after `start`, and each row that is in none yet.
+
+    The day in which the end lies is not cut.
+    """
+    moments = {
+        name: f"'{connection.ops.adapt_datetimefield_value(at)}'"
+        for name, at in (("start", start), ("end", end))
+    }
+    keys = ",".join(str(int(key)) for key in check_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(_DAYS.format(keys=keys, **moments))
+        for at, n, bad, histogram, ms, *phases in cursor:
+            if histogram is not None:
+                latencies = Histogram.from_bytes(bytes(histogram))
+            else:
+                latencies = Histogram([] if bad else [ms])
+            yield as_moment(at), Sum(n, bad, latencies, phases if n > bad else [0.0] * _PHASES)
+
+
 def of_found(results: Iterable[tuple[Found, Phases]]) -> Sum:
     """Add up results of the schedule with their phases."""
-    made = Sum()
-    for found, phases in results:
-        if found.manual:
-            continue
-        made.n += 1
-        if found.ok:
-            made.histogram.add(found.latency_ms)
-            made.phases = [mine + more for mine, more in zip(made.phases, phases, strict=True)]
-        else:
-            made.bad += 1
+    scheduled = [(found, phases) for found, phases in results if not found.manual]
+    good = [(found.latency_ms, phases) for found, phases in scheduled if found.ok]
+    made = Sum(len(scheduled), len(scheduled) - len(good), Histogram(ms for ms, _ in good))
+    if good:
+        made.phases = [sum(phase) for phase in zip(*(phases for _, phases in good), strict=True)]
     return made

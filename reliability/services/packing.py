@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, Min, OuterRef
 from django.utils import timezone
 
 from core import leases
@@ -59,7 +59,7 @@ _NO_PHASES: Final = (0.0, 0.0, 0.0, 0.0)
 
 # Whoever takes rows out by this statement has them alone, whatever else is stored meanwhile.
 _TAKE: Final = """\
-DELETE FROM reliability_sample WHERE check_id IN ({keys}) AND at < %s
+DELETE FROM reliability_sample WHERE check_id IN ({keys}) AND at >= %s AND at < %s
 RETURNING check_id, at, ok, latency_ms, manual, status_code, failure, detail,
   dns_ms, connect_ms, tls_ms, first_byte_ms"""
 
@@ -119,14 +119,19 @@ def day_of(at: datetime) -> datetime:
 
 
 def _pack_hours(held: Held, before: datetime, until: float, done: Packed) -> None:
-    """Pack rows older than `before`, six hours of all checks after the other."""
-    while (oldest := Sample.objects.filter(at__lt=before).order_by("at").first()) is not None:
-        upto = min(hour_of(oldest.at) + _HOURS_AT_ONCE, before)
-        packed = done.results
-        old = Exists(Sample.objects.filter(check_of=OuterRef("pk"), at__lt=upto))
-        _by_batches(Check.objects.filter(old), held, until, partial(_take, upto), done)
-        if done.results == packed or time.monotonic() > until:
+    """Pack rows older than `before`, six hours of all checks after the other.
+
+    What cannot be packed stays behind, and does not hold up what is newer.
+    """
+    rows = Sample.objects.filter(at__lt=before)
+    while (oldest := rows.aggregate(oldest=Min("at"))["oldest"]) is not None:
+        if time.monotonic() > until:
             return
+        since, upto = oldest, min(hour_of(oldest) + _HOURS_AT_ONCE, before)
+        old = Sample.objects.filter(check_of=OuterRef("pk"), at__gte=since, at__lt=upto)
+        checks = Check.objects.filter(Exists(old))
+        _by_batches(checks, held, until, partial(_take, since, upto), done)
+        rows = Sample.objects.filter(at__gte=upto, at__lt=before)
 
 
 def _pack_days(held: Held, before: datetime, until: float, done: Packed) -> None:
@@ -177,12 +182,12 @@ def _fenced(held: Held, work: Callable[[Sequence[int]], Packed], keys: Sequence[
     return work(keys)
 
 
-def _take(before: datetime, keys: Sequence[int]) -> Packed:
-    """Pack the rows of some checks that are older than `before`."""
+def _take(since: datetime, before: datetime, keys: Sequence[int]) -> Packed:
+    """Pack the rows of some checks from `since` until before `before`."""
     rows = []
     with connection.cursor() as cursor:
-        moment = connection.ops.adapt_datetimefield_value(before)
-        cursor.execute(_TAKE.format(keys=",".join(map(str, keys))), [moment])
+        moments = [connection.ops.adapt_datetimefield_value(at) for at in (since, before)]
+        cursor.execute(_TAKE.format(keys=",".join(map(str, keys))), moments)
         for key, at, ok, ms, manual, status, failure, detail, *phases in cursor.fetchall():
             found = Found(
                 results.as_moment(at), bool(ok), ms, bool(manual), status, failure, detail
@@ -198,7 +203,11 @@ def _take(before: datetime, keys: Sequence[int]) -> Packed:
         is_day = (key, days[hour]) in packed_days
         target = (key, days[hour], DAY_SECONDS) if is_day else (key, hour, HOUR_SECONDS)
         targets[target].append((found, phases))
-    hours, _ = _store(targets)
+    stored, hours = _store(targets)
+    of_days: defaultdict[tuple[int, datetime], list[_Row]] = defaultdict(list)
+    for chunk, added in stored:
+        of_days[chunk.check_of_id, day_of(chunk.starts_at)] += added
+    rollups.add_to_days({day: sums.of_found(added) for day, added in of_days.items()})
     return Packed(results=len(rows), hours=hours)
 
 
@@ -212,12 +221,19 @@ def _join(before: datetime, keys: Sequence[int]) -> Packed:
         targets[chunk.check_of_id, day_of(chunk.starts_at), DAY_SECONDS] += _rows(chunk)
     # Nobody else writes chunks: the lease is held until this transaction has ended.
     hours.delete()
-    _, days = _store(targets)
+    stored, days = _store(targets)
+    # The hours were added up when they were packed, unless that was by an older version.
+    days_of = {(chunk.check_of_id, chunk.starts_at): chunk for chunk, _ in stored}
+    for key in rollups.differing({key: (c.n, c.bad) for key, c in days_of.items()}):
+        rollups.replace_day(*key, sums.of_found(_rows(days_of[key])))
     return Packed(days=days)
 
 
-def _store(targets: _Targets) -> tuple[int, int]:
-    """Write chunks, merged with what is there; return how many new hours and days there are."""
+def _store(targets: _Targets) -> tuple[list[tuple[SampleChunk, list[_Row]]], int]:
+    """Write chunks, merged with what is there; return each with what is new in it.
+
+    The second value is how many chunks are new.
+    """
     there = {
         (chunk.check_of_id, chunk.starts_at, chunk.seconds): chunk
         for chunk in SampleChunk.objects.filter(
@@ -225,24 +241,19 @@ def _store(targets: _Targets) -> tuple[int, int]:
             starts_at__in={starts_at for _, starts_at, _ in targets},
         ).select_for_update()
     }
-    new = []
-    of_days: dict[tuple[int, datetime], sums.Sum] = {}
+    new, stored = [], []
     for target, fresh in targets.items():
         key, starts_at, seconds = target
         chunk = there.get(target)
         if chunk is None:
             chunk = SampleChunk(check_of_id=key, starts_at=starts_at, seconds=seconds)
             new.append(chunk)
-            added = fresh
             _fill(chunk, fresh)
+            stored.append((chunk, fresh))
         else:
-            added = _merge(chunk, fresh)
-        if seconds == DAY_SECONDS:
-            of_days[key, starts_at] = sums.of_found(added)
+            stored.append((chunk, _merge(chunk, fresh)))
     SampleChunk.objects.bulk_create(new)
-    rollups.add_to_days(of_days)
-    days = sum(chunk.seconds == DAY_SECONDS for chunk in new)
-    return len(new) - days, days
+    return stored, len(new)
 
 
 def _merge(chunk: SampleChunk, fresh: Sequence[_Row]) -> list[_Row]:

@@ -229,3 +229,48 @@ def test_a_packer_that_lost_its_lease_changes_nothing(make_check, monkeypatch):
         packing.run(now=NOW)
 
     assert (Sample.objects.count(), SampleChunk.objects.count()) == (2, 0)
+
+
+def test_a_check_that_cannot_be_packed_holds_up_nothing_that_is_newer(make_check):
+    damaged, sound = make_check(), make_check()
+    SampleChunk.objects.create(
+        check_of=damaged, starts_at=DAY, seconds=3600, n=1, bad=0, data=b"damaged"
+    )
+    rows(damaged, DAY, 2)
+    for hour in range(6, 40, 5):
+        for check in (damaged, sound):
+            rows(check, DAY + timedelta(hours=hour), 2)
+
+    done = packing.run(now=NOW)
+
+    assert done.results == 2 * 7 * 2
+    assert list(Sample.objects.values_list("check_of", flat=True)) == [damaged.pk, damaged.pk]
+    assert bytes(SampleChunk.objects.get(starts_at=DAY, check_of=damaged).data) == b"damaged"
+
+
+def test_hours_are_added_up_when_they_are_packed_and_days_not_again(make_check):
+    check = make_check()
+    for hour in (3, 4):
+        rows(check, DAY + timedelta(hours=hour), 60, bad=(0,))
+    packing.run(now=DAY + timedelta(hours=6, minutes=5))
+    row = Rollup.objects.get(check_of=check)
+    assert (row.starts_at, row.n, row.bad, SampleChunk.objects.count()) == (DAY, 120, 2, 2)
+    before = bytes(row.histogram)
+
+    assert packing.run(now=NOW).days == 1
+
+    row.refresh_from_db()
+    assert (row.n, row.bad, bytes(row.histogram)) == (120, 2, before)
+
+
+def test_hours_that_nobody_added_up_are_added_up_with_their_day(make_check):
+    check = make_check()
+    rows(check, DAY, 60, bad=(0,))
+    packing.run(now=DAY + timedelta(hours=6, minutes=5))
+    Rollup.objects.filter(check_of=check).delete()
+
+    packing.run(now=NOW)
+
+    row = Rollup.objects.get(check_of=check)
+    assert (row.starts_at, row.n, row.bad) == (DAY, 60, 1)
+    assert Histogram.from_bytes(bytes(row.histogram)).count == 59

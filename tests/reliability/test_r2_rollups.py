@@ -10,9 +10,9 @@ from django.db.models import Sum
 
 from core import leases
 from core.histogram import Histogram
-from reliability.models import Rollup, Sample
+from reliability.models import Rollup, Sample, SampleChunk
 from reliability.selectors import sums
-from reliability.services import rollups
+from reliability.services import packing, rollups
 
 START = datetime(2026, 7, 3, 10, tzinfo=UTC)
 
@@ -164,3 +164,31 @@ def test_sums_of_hours_and_days_are_those_of_their_parts(make_check):
         for seconds in rollups.ALL_SECONDS
     }
     assert totals == {seconds: {"n": 8, "ms": 160.0} for seconds in rollups.ALL_SECONDS}
+
+
+def test_results_that_are_stored_again_after_they_were_packed_count_once(make_check):
+    check = make_check()
+    store(check, 1, 61, 121)
+    packing.run(now=START + timedelta(hours=3))
+    assert (slots(), Sample.objects.count()) == ([(0, 3, 0)], 0)
+    # The same results, a new one of the same hour, and one that somebody asked for.
+    store(check, 1, 61, 121, 181)
+    store(check, 61.5, manual=True)
+
+    assert rollups.add_up() == 1
+
+    assert slots() == [(0, 4, 0)]
+    assert Sample.objects.filter(manual=False).count() == 1
+    packing.run(now=START + timedelta(hours=3))
+    day = Rollup.objects.get(check_of=check)
+    assert (slots(), day.n, SampleChunk.objects.get().n) == ([(0, 4, 0)], 4, 4)
+
+
+def test_results_beside_a_chunk_that_cannot_be_read_are_added_up(make_check):
+    check = make_check()
+    SampleChunk.objects.create(
+        check_of=check, starts_at=START, seconds=3600, n=1, bad=0, data=b"damaged"
+    )
+    store(check, 1)
+
+    assert (rollups.add_up(), slots()) == (1, [(0, 1, 0)])
