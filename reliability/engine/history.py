@@ -145,7 +145,8 @@ def line(stretches: Iterable[Stretch], *, since: int, start: int, end: int) -> t
             continue
         if begin > cursor:
             whole.append(Stretch(Stood.UNKNOWN, cursor, begin))
-        whole.append(Stretch(stretch.stood, begin, stop))
+        is_whole = begin == stretch.start and stop == stretch.end
+        whole.append(stretch if is_whole else Stretch(stretch.stood, begin, stop))
         cursor = stop
     if cursor < end:
         whole.append(Stretch(Stood.UNKNOWN, cursor, end))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from django.db.models import FilteredRelation, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from reliability.engine.history import (
@@ -22,12 +22,13 @@ from reliability.engine.history import (
     worst_of,
 )
 from reliability.engine.strikes import Rules, Standing
-from reliability.models import Check
+from reliability.models import Check, StateSegment
 from reliability.models.checks import PAUSED
 from reliability.selectors import maintenance, ranks
+from reliability.selectors.epoch import Micros
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -43,18 +44,39 @@ WINDOWS: Final = {
 _LONGEST: Final = max(window for window, _ in WINDOWS.values())
 
 _COLUMNS: Final = (
-    "service_id",
     "pk",
-    "created_at",
+    "service_id",
+    Micros("created_at"),
     "interval_seconds",
     "timeout_seconds",
-    "state__last_at",
-    "state__valid_until",
-    "within__standing",
-    "within__started_at",
-    "within__ended_at",
-    "within__reason",
+    Micros("state__last_at"),
+    Micros("state__valid_until"),
 )
+_STOODS: Final = {standing.value: Stood[standing.name] for standing in Standing}
+_MICROSECOND: Final = timedelta(microseconds=1)
+_READ_AT_ONCE: Final = 2_000
+
+
+class _Asked(NamedTuple):
+    """A check, and until when its last result holds; moments are microseconds since 1970."""
+
+    check_id: int
+    service_id: int
+    created_at: int
+    interval_seconds: int
+    timeout_seconds: float
+    last_at: int | None
+    valid_until: int | None
+
+    def until(self, started_at: int, stood: Stood, end: int) -> int:
+        """Return until when an open segment holds: its last result expires while nobody probes."""
+        known_until = self.valid_until
+        if known_until is None and self.last_at is not None:
+            validity = Rules(self.interval_seconds, self.timeout_seconds).validity
+            known_until = self.last_at + validity // _MICROSECOND
+        if stood in {Stood.UNKNOWN, Stood.PAUSED} or known_until is None:
+            return end
+        return min(end, max(known_until, started_at))
 
 
 def of_services(
@@ -137,58 +159,48 @@ def lines(
     """Return the line of each check within the window, with the keys of service and check.
 
     Maintenance is left out of it. With `from_first_answer`, so is the time before the first one:
-    nobody can have known then. Two queries, and a third where there is maintenance.
+    nobody can have known then. Two queries for all checks and segments, and those of maintenance.
     """
-    within = Q(segments__started_at__lt=end) & (
-        Q(segments__ended_at=None) | Q(segments__ended_at__gt=start)
-    )
-    rows = (
-        Check.objects.filter(wanted)
-        .annotate(within=FilteredRelation("segments", condition=within))
-        .order_by("pk", "within__started_at", "within__id")
-        .values_list(*_COLUMNS)
-    )
-    since: dict[tuple[int, int], int] = {}
-    answered: set[tuple[int, int]] = set()
-    found: defaultdict[tuple[int, int], list[Stretch]] = defaultdict(list)
-    for service_id, check_id, created_at, interval, timeout, last_at, valid_until, *segment in rows:
-        key = (service_id, check_id)
-        if key not in since:
-            since[key] = micros(created_at)
-            if last_at is not None:
-                answered.add(key)
-        standing, started_at, ended_at, reason = segment
-        if started_at is None:
-            continue
-        begun = micros(started_at)
-        since[key] = min(since[key], begun)
-        stood = Stood.PAUSED if reason == PAUSED else Stood[standing.upper()]
-        if ended_at is None:
-            known_until = valid_until or (last_at and last_at + Rules(interval, timeout).validity)
-            ended_at = _until(started_at, known_until, stood, end)
-        found[key].append(Stretch(stood, begun, micros(ended_at)))
-    if not since:
-        return []
     begin, stop = micros(start), micros(end)
+    checks = {row[0]: _Asked(*row) for row in Check.objects.filter(wanted).values_list(*_COLUMNS)}
+    if not checks:
+        return []
+    found: defaultdict[int, list[Stretch]] = defaultdict(list)
+    for check_id, standing, started_at, ended_at, reason in _segments(wanted, start, end):
+        asked = checks.get(check_id)
+        if asked is None:
+            continue
+        stood = Stood.PAUSED if reason == PAUSED else _STOODS[standing]
+        until = asked.until(started_at, stood, stop) if ended_at is None else ended_at
+        found[check_id].append(Stretch(stood, started_at, until))
     left_out = {
         service_id: [(micros(starts_at), micros(ends_at)) for starts_at, ends_at in spans]
         for service_id, spans in maintenance.intervals(
-            {service_id for service_id, _ in since}, start=start, end=end
+            {asked.service_id for asked in checks.values()}, start=start, end=end
         ).items()
     }
     whole = []
-    for key, first in since.items():
-        one = line(found[key], since=first, start=begin, end=stop)
+    for check_id, asked in checks.items():
+        stretches = found[check_id]
+        since = min(asked.created_at, stretches[0].start) if stretches else asked.created_at
+        one = line(stretches, since=since, start=begin, end=stop)
         if from_first_answer:
-            one = without_beginning(one, was_known=key in answered)
-        whole.append((key, with_maintenance(one, left_out.get(key[0], ()))))
+            one = without_beginning(one, was_known=asked.last_at is not None)
+        spans = left_out.get(asked.service_id, ())
+        whole.append(((asked.service_id, check_id), with_maintenance(one, spans)))
     return whole
 
 
-def _until(
-    started_at: datetime, known_until: datetime | None, stood: Stood, end: datetime
-) -> datetime:
-    """Return until when an open segment holds: its last result expires while nobody probes."""
-    if stood in {Stood.UNKNOWN, Stood.PAUSED} or known_until is None:
-        return end
-    return min(end, max(known_until, started_at))
+def _segments(
+    wanted: Q, start: datetime, end: datetime
+) -> Iterator[tuple[int, str, int, int | None, str]]:
+    """Return the segments of checks that touch a window, in the order of their beginnings."""
+    found = StateSegment.objects.filter(
+        Q(ended_at=None) | Q(ended_at__gt=start),
+        started_at__lt=end,
+        check_of__in=Check.objects.filter(wanted).order_by().values("pk"),
+    )
+    rows = found.order_by("check_of_id", "started_at", "pk")
+    return rows.values_list(
+        "check_of_id", "standing", Micros("started_at"), Micros("ended_at"), "reason"
+    ).iterator(chunk_size=_READ_AT_ONCE)
