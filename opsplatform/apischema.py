@@ -83,9 +83,11 @@ class ApiSchema(AutoSchema):
         is_public = self._capability() == PUBLIC
         if takes_body:
             yield "400", "Some values cannot be used; `errors` names them.", {}
-        if not is_public or (takes_body and self.path.startswith(_OF_PEOPLE)):
+        # What is public may still look at a credential, and then it has to hold.
+        looks = not is_public or bool(self.get_auth())
+        if looks or (takes_body and self.path.startswith(_OF_PEOPLE)):
             yield "401", "No credential, or one that does not hold.", _CHALLENGE
-        if not is_public:
+        if looks:
             yield "403", self._forbidden(), {}
         if "{" in self.path:
             yield "404", "There is no such thing.", {}
@@ -93,7 +95,7 @@ class ApiSchema(AutoSchema):
 
     def _forbidden(self) -> str:
         needed = self._capability()
-        asks = "" if needed == SIGNED_IN else f"It needs `{needed}`. "
+        asks = "" if needed in {SIGNED_IN, PUBLIC} else f"It needs `{needed}`. "
         return (
             f"{asks}Also from a network that is not allowed, while a password must be changed or a "
             "second factor enrolled, and `step-up-required` before what is dangerous."
