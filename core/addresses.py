@@ -56,6 +56,8 @@ _SPECIAL = _networks(
     "224.0.0.0/4",
     "240.0.0.0/4",
     "::/128",
+    # Prefixes of a network's own within it may have any length: what they lead to cannot be told.
+    "64:ff9b:1::/48",
     "100::/64",
     "2001::/32",
     "2001:db8::/32",
@@ -151,6 +153,9 @@ def _faces(address: Address) -> tuple[Address, ...]:
     if address in IPv6Network("64:ff9b:1::/48"):
         # RFC 6052 places the address around a reserved octet when the prefix has 48 bits.
         faces.append(IPv4Address((((value >> 64) & 0xFFFF) << 16) | ((value >> 40) & 0xFFFF)))
+        # The same for 56 and for 64 bits.
+        faces.append(IPv4Address((((value >> 64) & 0xFF) << 24) | ((value >> 32) & 0xFFFFFF)))
+        faces.append(IPv4Address((value >> 24) & _IPV4_MASK))
     if address in _COMPATIBLE and value > _LOOPBACK_AND_UNSPECIFIED:
         faces.append(IPv4Address(value & _IPV4_MASK))
     return tuple(faces)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 MOST_REMEMBERED: Final = 20_000
 
@@ -42,8 +43,8 @@ def read(encoded: bytes) -> Certificate | None:
             found = Certificate(
                 parsed.not_valid_before_utc, parsed.not_valid_after_utc, digest.hex()
             )
-        except ValueError:
-            # TLS libraries accept more than the parser does.
+        except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm):
+            # TLS libraries accept more than the parser does, and the other side chose the bytes.
             return None
         if len(_remembered) >= MOST_REMEMBERED:
             _remembered.clear()

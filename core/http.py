@@ -277,6 +277,9 @@ async def _follow(
             headers = {k: v for k, v in headers.items() if k.lower() in _HARMLESS_HEADERS}
         if response.status == 303 or (response.status in {301, 302} and method == "POST"):  # noqa: PLR2004  # the RFC speaks of the codes
             method, body = ("HEAD" if method == "HEAD" else "GET"), None
+        if body is not None and url.origin() != previous.origin():
+            message = "The server sends a request that has a body on to another place."
+            raise InvalidTargetError(message)
     detail = f"More than {request.max_redirects} redirects."
     raise FetchError(Failure.PROTOCOL, detail, watch.phases())
 

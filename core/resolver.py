@@ -16,6 +16,7 @@ MOST_SECONDS: Final = 300.0
 STALE_SECONDS: Final = 600.0
 PATIENCE_SECONDS: Final = 1.0
 MOST_NAMES: Final = 20_000
+MOST_SERVERS: Final = 200
 TIMEOUT_SECONDS: Final = 2.0
 TRIES: Final = 2
 
@@ -60,6 +61,7 @@ class Resolver(AbstractResolver):
         self._known: dict[tuple[str, int], _Known] = {}
         self._asking: dict[tuple[str, int], asyncio.Task[_Known]] = {}
         self._channels: dict[tuple[str, int] | None, aiodns.DNSResolver] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -126,6 +128,7 @@ class Resolver(AbstractResolver):
         self._channels.clear()
         for channel in channels:
             await channel.close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _look_up(self, host: str, family: int) -> _Known:
         try:
@@ -164,7 +167,16 @@ class Resolver(AbstractResolver):
                 options = {"nameservers": [address], "udp_port": port, "tcp_port": port}
             found = aiodns.DNSResolver(timeout=TIMEOUT_SECONDS, tries=TRIES, **options)
             self._channels[server] = found
+            self._close_unused()
         return found
+
+    def _close_unused(self) -> None:
+        """Close the channel that was made first, once there are many: checks come and go."""
+        named = [server for server in self._channels if server is not None]
+        if len(named) > MOST_SERVERS:
+            task = asyncio.create_task(self._channels.pop(named[0]).close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
 
 def _code(error: ares.DNSError) -> int:

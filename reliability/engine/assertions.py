@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,7 @@ _WORDS: Final = {
     "exists": "is missing",
 }
 _MISSING: Final = object()
+_MOST: Final = 2**63
 
 
 class _Unreadable(Exception):  # noqa: N818  # never leaves this module
@@ -92,6 +94,27 @@ def parse(given: Sequence[Any]) -> tuple[Assertion, ...]:
     return tuple(_parse_one(one) for one in given)
 
 
+def is_storable(value: object) -> bool:
+    """Tell whether every database keeps a value, and gives back the same."""
+    if isinstance(value, str):
+        return _is_text(value)
+    if isinstance(value, dict):
+        return all(is_storable(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return all(is_storable(part) for part in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, int) and -_MOST <= value < _MOST)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
+
+
 def from_lines(text: str) -> list[dict[str, Any]]:
     """Read conditions as people write them, one a line, such as `json /db/state equals "ok"`.
 
@@ -118,7 +141,7 @@ def to_lines(given: Sequence[Mapping[str, Any]]) -> str:
                 one["source"],
                 *([one["path"]] if one.get("path") else []),
                 one["comparison"],
-                *([orjson.dumps(one["value"]).decode()] if "value" in one else []),
+                *([json.dumps(one["value"], ensure_ascii=False)] if "value" in one else []),
             ]
         )
         for one in given
@@ -217,7 +240,7 @@ def _contains(found: Any, value: Any) -> bool:  # noqa: ANN401  # JSON may be an
         return str(value) in found
     if isinstance(found, list):
         return any(_equals(item, value) for item in found)
-    return isinstance(found, dict) and value in found
+    return isinstance(found, dict) and isinstance(value, str) and value in found
 
 
 def _equals(found: Any, value: Any) -> bool:  # noqa: ANN401  # JSON may be anything

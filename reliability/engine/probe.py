@@ -1,11 +1,13 @@
 """One question to one target, of whichever kind."""
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 import aiohttp
 
+from core.http import Phases
 from reliability.engine.probes import dns, http, icmp, tcp, tls
 from reliability.engine.probes.base import (
     Failure,
@@ -27,6 +29,10 @@ KINDS: Mapping[str, Callable[[aiohttp.ClientSession, Target], Awaitable[Finding]
 }
 """What the prober can ask; a heartbeat is asked by nobody."""
 
+UNJUDGED = "The platform cannot judge what came back; the log of the prober tells why."
+
+logger = logging.getLogger(__name__)
+
 _RANGE = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 
 
@@ -45,4 +51,11 @@ def parse_accept(text: str) -> StatusRanges:
 
 async def probe(client: aiohttp.ClientSession, target: Target, *, at: datetime) -> Result:
     """Ask the target once; whatever happens to the question is a result, not an error."""
-    return result_of(target, at, await KINDS[target.kind](client, target))
+    try:
+        found = await KINDS[target.kind](client, target)
+    except Exception:
+        # The target chose what came back. Could it hide behind a defect of ours, its outage would
+        # be seen by nobody.
+        logger.exception("What check %s was answered cannot be judged.", target.check_id)
+        found = Finding(Phases(), Failure.PROTOCOL, UNJUDGED)
+    return result_of(target, at, found)

@@ -321,6 +321,9 @@ class Check(models.Model):
         super().clean()
         if (self.timeout_seconds or 0) > (self.interval_seconds or MAX_INTERVAL_SECONDS):
             raise ValidationError({"timeout_seconds": "The timeout is at most the interval."})
+        for name in ("body", "dns_expected"):
+            if "\0" in getattr(self, name):
+                raise ValidationError({name: "Leave out the NUL character."})
         for name in _NEEDED.get(self.kind, ()):
             if not getattr(self, name):
                 raise ValidationError(

@@ -124,6 +124,9 @@ def validate_assertions(value: object) -> None:
     if not isinstance(value, list) or len(value) > MAX_ASSERTIONS:
         message = f"Give at most {MAX_ASSERTIONS} conditions as a list."
         raise ValidationError(message, code="bad_assertions")
+    if not assertions.is_storable(value):
+        message = "A value has no NUL characters, and its numbers are finite and fit 64 bits."
+        raise ValidationError(message, code="bad_assertions")
     try:
         assertions.parse(value)
     except ValueError as error:
@@ -183,6 +186,9 @@ def _validate_numbers(value: object, allowed: Container[int], message: str) -> N
 
 
 def _is_address(value: str) -> bool:
+    if "%" in value:
+        # A scope names an interface of one machine; nothing here can ask it.
+        return False
     try:
         ipaddress.ip_address(value)
     except ValueError:

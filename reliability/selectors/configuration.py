@@ -105,7 +105,12 @@ def watches(check_ids: Iterable[int]) -> list[tuple[Target, Tracker]]:
             segment_since=Subquery(is_open.values("started_at")[:1]),
         )
         rows = _readable(wanted.order_by("pk"), (*_ASKED, *_REMEMBERED))
-        found += [(_target_of(row), _memory_of(row)) for row in rows]
+        for row in rows:
+            try:
+                found.append((_target_of(row), _memory_of(row)))
+            except ValueError:
+                # What was stored before a rule was made must not keep the others unwatched.
+                logger.exception("Check %s cannot be asked as it is stored; edit it.", row.pk)
     return found
 
 
