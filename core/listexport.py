@@ -121,7 +121,9 @@ def _csv(labels: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
 
 def harmless(text: str) -> str:
     """Return a cell that no spreadsheet runs."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    # Line feeds and spaces of any kind are passed over before a formula is looked for.
+    is_formula = text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)
+    return f"'{text}" if is_formula else text
 
 
 def _json(labels: list[str], rows: Iterable[list[str]]) -> Iterator[str]:

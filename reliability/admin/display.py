@@ -16,6 +16,7 @@ from accounts.actors import actor_of
 from core.errors import DomainError
 from reliability.selectors import bars
 from reliability.selectors.incidents import SEE_ANSWERS
+from reliability.selectors.results import answer_of
 from reliability.services import uptime_tests
 
 if TYPE_CHECKING:
@@ -56,12 +57,7 @@ def last_answer(check: Check) -> str:
     state = check.state
     if state.last_at is None:
         return "none yet"
-    return answered(state.last_detail, state.last_code)
-
-
-def answered(detail: str, code: int | None) -> str:
-    """Return in words what a probe was answered; not every kind has a status."""
-    return detail or (f"HTTP {code}" if code is not None else "as expected")
+    return answer_of(state.last_detail, state.last_code)
 
 
 def run_checks(

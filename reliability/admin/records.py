@@ -21,6 +21,7 @@ from reliability.admin.pages import show
 from reliability.engine.history import micros
 from reliability.models import Check, Sample, StateSegment
 from reliability.selectors.bars import span
+from reliability.selectors.results import answer_of
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -120,7 +121,7 @@ class SampleAdmin(RecordAdmin[Sample]):
 
     @admin.display(description="Answer")
     def answer(self, sample: Sample) -> str:
-        return sample.detail or f"HTTP {sample.status_code}"
+        return answer_of(sample.detail, sample.status_code)
 
     @admin.display(description="Latency")
     def latency(self, sample: Sample) -> str:

@@ -35,6 +35,7 @@ class Sample(models.Model):
     excerpt = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = "result"
         ordering = ["-id"]
         constraints = [
             # Also the index of a check's history; a flush that is repeated stores nothing twice.

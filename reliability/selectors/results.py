@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Counts",
     "Found",
+    "answer_of",
     "as_moment",
     "bad_minutes",
     "chunks_within",
@@ -50,6 +51,11 @@ _FOUND: Final = ("at", "ok", "latency_ms", "manual", "status_code", "failure", "
 _SECOND: Final = timedelta(seconds=1)
 _HOUR: Final = timedelta(seconds=HOUR_SECONDS)
 _DAY: Final = timedelta(seconds=DAY_SECONDS)
+
+
+def answer_of(detail: str, status_code: int | None) -> str:
+    """Return in words what a probe was answered; not every kind has a status."""
+    return detail or (f"HTTP {status_code}" if status_code is not None else "as expected")
 
 
 def of_check(

@@ -83,7 +83,7 @@ def test_a_file_holds_the_columns_as_text(console, make_user, make_check):
 
     answer = ask(client, "reliability_sample")
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer["Content-Disposition"].startswith('attachment; filename="samples-')
+    assert answer["Content-Disposition"].startswith('attachment; filename="results-')
     assert "no-store" in answer["Cache-Control"]
     assert rows_of(answer) == [
         ["Check", "Time", "Result", "Answer", "Latency", "Asked by hand"],
@@ -113,7 +113,9 @@ def test_a_file_holds_what_the_filters_show_on_every_page(console, make_user, ma
     assert 'href="/admin/reliability/service/export.csv?q=Shop"' in page.content.decode()
 
 
-@pytest.mark.parametrize("owner", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1"])
+@pytest.mark.parametrize(
+    "owner", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "\u00a0=1", " \t-1"]
+)
 def test_no_cell_is_run_as_a_formula(console, make_user, make_service, owner):
     service = make_service(name="Shop")
     type(service).objects.update(owner=owner)

@@ -242,7 +242,7 @@ def test_a_list_of_millions_is_counted_to_a_limit(admin, make_check, see, monkey
 
     page = admin.get("/admin/reliability/sample/").content.decode()
 
-    assert "<span>2+ samples</span>" in page
+    assert "<span>2+ results</span>" in page
     assert '<span class="count">2+</span>' in page
 
 
@@ -252,7 +252,7 @@ def test_a_list_that_ends_at_its_limit_is_counted_exactly(admin, make_check, see
 
     page = admin.get("/admin/reliability/sample/").content.decode()
 
-    assert "<span>3 samples</span>" in page
+    assert "<span>3 results</span>" in page
     assert "Go on with older ones" not in page
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from accounts.roles import ROLES
 from reliability.admin.contexts import results as context
@@ -113,3 +114,13 @@ def test_a_check_that_does_not_exist_has_no_page(console, make_user):
 
 def test_nothing_is_changed_here(console, make_user, check):
     assert console(make_user(role="admin")).post(page(check)).status_code == 405
+
+
+def test_an_answer_without_a_status_is_as_expected(get, make_check):
+    check = make_check()
+    Sample.objects.create(check_of=check, at=timezone.now(), ok=True, latency_ms=4.0)
+
+    for path in ("/admin/reliability/sample/", page(check)):
+        text = get(path)
+        assert "as expected" in text
+        assert "None" not in text

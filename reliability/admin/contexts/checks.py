@@ -13,7 +13,7 @@ from django.utils.safestring import mark_safe
 from core.components import Column, Table, when
 from reliability.admin.contexts.heartbeats import heartbeat_of
 from reliability.admin.contexts.shared import TIMINGS, link, timings, verdict, watched
-from reliability.admin.display import answered, last_answer, milliseconds
+from reliability.admin.display import last_answer, milliseconds
 from reliability.engine import assertions
 from reliability.models import Check, Sample
 from reliability.selectors import results, states
@@ -171,5 +171,5 @@ def _packed(check: Check, shown: int) -> list[list[Any]]:
 
 
 def _said(result: Sample | Found) -> str:
-    said = answered(result.detail, result.status_code)
+    said = results.answer_of(result.detail, result.status_code)
     return f"{said} (by hand)" if result.manual else said

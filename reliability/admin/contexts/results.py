@@ -77,7 +77,7 @@ def _table(found: list[Found], *, only_failed: bool) -> Table:
             [
                 when(one.at),
                 verdict(ok=one.ok),
-                one.detail or (f"HTTP {one.status_code}" if one.status_code else "Answered"),
+                results.answer_of(one.detail, one.status_code),
                 "by hand" if one.manual else "",
                 milliseconds(one.latency_ms),
             ]

@@ -12,6 +12,7 @@ from reliability.admin.contexts.shared import TIMINGS, link, timings, verdict
 from reliability.engine.history import micros
 from reliability.models import UptimeTest
 from reliability.selectors.bars import span
+from reliability.selectors.results import answer_of
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -66,6 +67,6 @@ def _row(request: HttpRequest, result: dict[str, Any]) -> list[object]:
     return [
         verdict(ok=result["ok"]),
         link(request, "check", result["check"], name),
-        result["detail"] or f"HTTP {result['status_code']}",
+        answer_of(result["detail"], result["status_code"]),
         *timings(*(phases[key] for key in _PHASES), result["latency_ms"]),
     ]

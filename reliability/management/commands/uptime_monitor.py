@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from core.actors import Actor
 from core.errors import DomainError
 from reliability.selectors import configuration
+from reliability.selectors.results import answer_of
 from reliability.services import uptime_tests
 from reliability.services.probes import LEASE
 
@@ -37,8 +38,7 @@ class Command(BaseCommand):
         width = max((len(result["service"]) for result in results), default=0)
         for result in results:
             verdict = "up" if result["ok"] else "DOWN"
-            code = result["status_code"]
-            told = result["detail"] or (f"HTTP {code}" if code is not None else "as expected")
+            told = answer_of(result["detail"], result["status_code"])
             self.stdout.write(
                 f"{verdict:<4}  {result['service']:<{width}}  {result['latency_ms']:>8.1f} ms  "
                 f"{told}  {result['url']}"
