@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -23,14 +25,22 @@ Value: TypeAlias = Any
 
 MAX_BYTES: Final = 8_000_000
 MAX_ROWS: Final = 20_000
+MAX_PARTS: Final = 600_000
+"""So many names, values, lists and objects a tree may have: each costs far more than its text."""
 VERSION: Final = 1
 _MAX_DEPTH: Final = 8
+_SHOWN: Final = 40
 _SERVICE: Final = "service_"
 _HEARTBEAT: Final = "heartbeat_"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@")
+_BREAKS: Final = ("\t", "\r", "\n")
 _PLAIN: Final = {
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "bool", "null", "float", "timestamp")
 }
+_TRUE: Final = frozenset({"true", "yes", "on"})
+_FALSE: Final = frozenset({"false", "no", "off"})
+_WHOLE: Final = re.compile(r"[-+]?[0-9]{1,19}")
+_BROKEN: Final = re.compile(r"[-+]?[0-9]{1,300}\.?[0-9]{0,300}(?:[eE][-+]?[0-9]{1,4})?")
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -162,7 +172,7 @@ def _service_rows(node: Any) -> Iterator[Row]:  # noqa: ANN401  # a node of the 
 
 def _refuse_tricks(text: str) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for number, event in enumerate(yaml.parse(text, Loader=_LOADER)):
         line = event.start_mark.line + 1 if event.start_mark is not None else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             message = f"Line {line}: anchors and aliases are not read. Write the values out."
@@ -171,6 +181,9 @@ def _refuse_tricks(text: str) -> None:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        if number > MAX_PARTS:
+            message = f"The file has more than {MAX_PARTS:,} values. Split it by services."
+            raise UnreadableError(message)
         if depth > _MAX_DEPTH:
             message = f"Line {line}: nothing here is nested so deep."
             raise UnreadableError(message)
@@ -221,12 +234,30 @@ def _value(node: Any, *, typed: bool = False) -> Value:  # noqa: ANN401  # a nod
     if node.tag not in _PLAIN:
         message = f"Line {_line(node)}: the tag {node.tag} is not read."
         raise UnreadableError(message)
+    if "\x00" in node.value:
+        message = f"Line {_line(node)}: a NUL character is not read."
+        raise UnreadableError(message)
     kind = node.tag.rpartition(":")[2]
     if kind == "null":
         return None
     if not typed or kind in {"str", "timestamp"}:
         return str(node.value)
-    return yaml.safe_load(node.value)
+    return _plain(node, kind)
+
+
+def _plain(node: Any, kind: str) -> bool | float:  # noqa: ANN401  # a node of the parser
+    """Return what JSON has, too; the text of a value is never read as a document of its own."""
+    text = str(node.value)
+    word = text.lower()
+    if kind == "bool" and word in _TRUE | _FALSE:
+        return word in _TRUE
+    if kind == "int" and _WHOLE.fullmatch(text) and -(2**63) <= int(text) < 2**63:
+        return int(text)
+    if kind == "float" and _BROKEN.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    message = f"Line {_line(node)}: “{shown}” is not read as a value; put text into quotes."
+    raise UnreadableError(message)
 
 
 def write_csv(rows: Iterable[Row], columns: tuple[str, ...]) -> Iterator[str]:
@@ -278,10 +309,16 @@ def _cell(value: Value) -> str:
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False) if value else ""
     text = str(value)
-    return f"'{text}" if text.lstrip(" ").startswith((*_FORMULA, "'")) else text
+    return f"'{text}" if _is_guarded(text) else text
 
 
 def _unguarded(text: str) -> str:
     """Take back what `_cell` put before a text that looks like a formula."""
     rest = text[1:]
-    return rest if text[:1] == "'" and rest.lstrip(" ").startswith((*_FORMULA, "'")) else text
+    return rest if text[:1] == "'" and _is_guarded(rest) else text
+
+
+def _is_guarded(text: str) -> bool:
+    """Tell whether a spreadsheet might run a text, or it looks as if it had been guarded."""
+    # Spreadsheets look past white space of every kind.
+    return text[:1] in _BREAKS or text.lstrip().startswith((*_FORMULA, "'"))

@@ -18,6 +18,7 @@ from reliability.selectors.exchange import (
     name_of,
     references,
 )
+from reliability.services.dependencies import MOST_PARENTS
 from reliability.services.exchange_values import RefusedError, clean, texts_of, values_of
 
 if TYPE_CHECKING:
@@ -226,14 +227,43 @@ class _Planner:
         wanted = [act for act in self._made.acts if act.parents]
         if not wanted:
             return
-        known = {name for name, _ in references()}
-        known |= {folded(f"{act.service}: {act.check}") for act in self._made.acts if act.check}
+        # A check of the database goes by its key, one that is yet to be added by its name.
+        nodes: dict[str, int | str] = dict(references())
+        for act in self._made.acts:
+            if act.check:
+                name = folded(f"{act.service}: {act.check}")
+                nodes.setdefault(name, name)
+        above: dict[int | str, set[int | str]] = defaultdict(set)
+        for check, parent in Check.parents.through.objects.values_list("from_check", "to_check"):
+            above[check].add(parent)
+        for act in self._made.acts:
+            if act.parents is not None:
+                named = {nodes.get(folded(name), "") for name in act.parents}
+                above[nodes[folded(f"{act.service}: {act.check}")]] = named
         for act in wanted:
-            missing = [name for name in act.parents or [] if folded(name) not in known]
-            if missing:
-                text = f"there is no parent “{missing[0]}”; write “service: check”"
+            node = nodes[folded(f"{act.service}: {act.check}")]
+            if text := _why_not(act.parents or [], node, nodes, above):
                 line = Line(act.line, act.service, act.check, Verdict.REFUSED, text)
                 self._made.lines.append(line)
+
+
+def _why_not(
+    parents: Sequence[str],
+    node: int | str,
+    nodes: Mapping[str, int | str],
+    above: Mapping[int | str, set[int | str]],
+) -> str:
+    """Return why a check cannot have these parents; empty where it can."""
+    if missing := [name for name in parents if folded(name) not in nodes]:
+        return f"there is no parent “{missing[0]}”; write “service: check”"
+    if len({folded(name) for name in parents}) > MOST_PARENTS:
+        return f"there are more than {MOST_PARENTS} parents"
+    seen: set[int | str] = set()
+    edge = {nodes[folded(name)] for name in parents}
+    while edge:
+        seen |= edge
+        edge = set().union(*(above.get(one, set()) for one in edge)) - seen
+    return "it would depend on itself: one of its parents depends on it" if node in seen else ""
 
 
 def _check_values(row: Row) -> tuple[dict[str, Any], list[str] | None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+import math
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -89,11 +90,33 @@ def _objects(name: str, value: Any) -> list[Any]:  # noqa: ANN401  # as the file
 
 
 def _json(name: str, text: str) -> Any:  # noqa: ANN401  # whatever the text holds
+    if "\\u0000" in text:
+        message = f"{name} holds a NUL character, which no database keeps"
+        raise RefusedError(message)
     try:
-        return json.loads(text)
+        return json.loads(
+            text, parse_int=_whole, parse_float=_broken, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         message = f"{name} is no JSON"
         raise RefusedError(message) from error
+
+
+def _whole(text: str) -> int:
+    number = int(text) if len(text) <= 20 else 2**63  # noqa: PLR2004  # more digits never fit
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(text)
+    return number
+
+
+def _broken(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(text)
 
 
 def clean(row: models.Model, exclude: Iterable[str]) -> None:

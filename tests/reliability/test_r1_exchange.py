@@ -241,3 +241,42 @@ def test_headers_stay_when_a_check_is_changed_by_a_file(make_check, make_service
 
     check = Check.objects.get()
     assert (check.interval_seconds, check.headers) == (120, {"X-Key": "a"})
+
+
+CIRCLES = {
+    "itself": "Shop,a,http://a.example/,Shop: a\n",
+    "two": "Shop,a,http://a.example/,shop:  B\nShop,b,http://b.example/,Shop: a\n",
+    "through one that is there": "Shop,a,http://a.example/,Old: y\n",
+}
+
+
+@pytest.mark.parametrize("lines", CIRCLES.values(), ids=CIRCLES)
+def test_a_circle_of_parents_is_seen_by_the_dry_run(db, operator, lines):
+    old = catalogue.create_service(actor=operator, name="Old")
+    shop = catalogue.create_service(actor=operator, name="Shop")
+    is_old = lines == CIRCLES["through one that is there"]
+    if is_old:
+        a = catalogue.create_check(
+            actor=operator, service_id=shop.pk, name="a", url="http://a.example/"
+        )
+        x = {"service_id": old.pk, "url": "http://x.example/"}
+        middle = catalogue.create_check(actor=operator, name="x", parents=[a.pk], **x)
+        catalogue.create_check(actor=operator, name="y", parents=[middle.pk], **x)
+    before = Check.objects.count()
+    rows = files.read("service,name,url,parents\n" + lines, "csv")
+
+    refused = plan(rows).refused
+    assert refused[0].text == "it would depend on itself: one of its parents depends on it"
+    with pytest.raises(InvalidInputError):
+        exchange.take_over(actor=operator, rows=rows)
+    assert Check.objects.count() == before
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999", "9223372036854775808", "7" * 5000])
+def test_numbers_that_no_database_holds_are_refused_by_the_dry_run(db, value):
+    condition = f'[{{""source"":""latency_ms"",""comparison"":""less"",""value"":{value}}}]'
+    text = f'service,name,url,assertions\nShop,a,http://a.example/,"{condition}"\n'
+
+    (refused,) = plan(files.read(text, "csv")).refused
+
+    assert refused.text == "assertions is no JSON"

@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from audit.models import AuditRecord
+from core.crypto import keyed_digest
 from reliability.models import Check, Service
 
 CSV = "service,name,url\nShop,Home,https://shop.example.com/?token=x\n"
@@ -56,6 +57,19 @@ def test_a_dry_run_only_tells(operator_api):
     assert (body["dry_run"], body["added"], body["refused"]) == (True, 2, 1)
     assert body["lines"][-1]["verdict"] == "refused"
     assert Service.objects.count() == AuditRecord.objects.count() == 0
+
+
+@pytest.mark.parametrize(("role", "status"), [("admin", 200), ("engineer", 200), ("auditor", 403)])
+def test_a_dashboard_key_takes_a_file_over(db, api, settings, role, status):
+    key = "a-dashboard-key-of-forty-characters-0123"
+    settings.DASHBOARD_KEYS = ((keyed_digest(settings.DASHBOARD_PEPPER, key), role),)
+
+    answer = api.post(
+        "/api/checks/import", data=CSV, content_type="text/csv", headers={"X-Dash-Key": key}
+    )
+
+    assert answer.status_code == status
+    assert Check.objects.count() == (1 if status == 200 else 0)
 
 
 @pytest.mark.parametrize(

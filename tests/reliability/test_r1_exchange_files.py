@@ -27,6 +27,8 @@ NASTY = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
         ("services: " + "[" * 5000, "nothing here is nested so deep"),
         ("? [a]\n: b", "a name must be plain text"),
         ("", "must be an object"),
+        ('services:\n- name: "a\\0b"', "Line 2: a NUL character is not read."),
+        ("services: [" + "a," * 600_000 + "]", "The file has more than 600,000 values."),
     ],
 )
 def test_yaml_that_is_not_read(text, why):
@@ -69,6 +71,44 @@ def test_what_is_no_text_is_refused(content, why):
     assert why in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        '!!int "[&a [x], &b [*a, *a]]"',
+        '!!int "&a [*a]"',
+        '!!float "{a: b}"',
+        '!!bool "[a]"',
+        "0b_",
+        "0x_",
+        "0x1F",
+        "1_000",
+        "1:30",
+        ".nan",
+        "-.inf",
+        "1" * 5_000,
+        "9223372036854775808",
+        "1.0e+999",
+    ],
+)
+def test_no_value_is_read_as_a_document_or_as_what_no_json_has(value):
+    text = f"services:\n- name: a\n  checks:\n  - {{name: b, assertions: [{value}]}}"
+
+    with pytest.raises(UnreadableError) as refused:
+        exchange.read(text, "yaml")
+
+    assert "Line 4: “" in str(refused.value)
+    assert "put text into quotes" in str(refused.value)
+    assert len(str(refused.value)) < 120
+
+
+def test_plain_values_inside_of_lists_are_what_they_look_like():
+    text = 'services:\n- {name: a, x: [1, -2, 1.5, true, no, null, "3", 2026-01-02, 1.0e+3]}'
+
+    (row,) = exchange.read(text, "yaml")
+
+    assert row.service["x"] == [1, -2, 1.5, True, False, None, "3", "2026-01-02", 1000.0]
+
+
 def test_too_many_rows_are_refused():
     text = "service\n" + "a\n" * (exchange.MAX_ROWS + 1)
 
@@ -108,6 +148,15 @@ def test_no_cell_is_a_formula_and_comes_back_as_it_was(text):
 
     assert table.split("\r\n")[1].split(",")[1][0] not in "=+-@"
     assert exchange.read(table, "csv") == [row]
+
+
+@pytest.mark.parametrize("text", ["\n=1", "\r=1", "\t=1", "\u00a0=1", " \u2003@a"])
+def test_no_white_space_hides_a_formula(text):
+    row = Row(2, {"name": "Shop", "owner": text})
+
+    table = "".join(exchange.write_csv([row], ("service", "service_owner")))
+
+    assert table.split(",", 2)[2].lstrip('"').startswith("'")
 
 
 @given(name=NASTY.filter(str.strip), value=NASTY)
