@@ -55,6 +55,7 @@ class Copy:
 @dataclass(slots=True)
 class _Kept:
     copy: Copy | None = None
+    is_lasting: bool = False
     written_at: float = 0.0
     failed_at: float = float("-inf")
     making: threading.Lock = field(default_factory=threading.Lock)
@@ -73,10 +74,10 @@ class Copies:
     def of(self, name: str, make: Callable[[], bytes | None], *, lasting: bool) -> Copy | None:
         """Return a page; None where `make` finds none.
 
-        One that is `lasting` is kept in a file, too. Raises what the database raised if there is
-        no copy.
+        One that is `lasting` is kept in a file, too, and never makes room for others.
+        Raises what the database raised if there is no copy.
         """
-        kept = self._entry(name)
+        kept = self._entry(name, is_lasting=lasting)
         last = kept.copy
         if last is not None and last.is_fresh:
             return last
@@ -85,26 +86,34 @@ class Copies:
         if last is None:
             kept.making.acquire()
         try:
-            return self._renewed(name, kept, make, lasting=lasting)
+            return self._renewed(name, kept, make)
         finally:
             kept.making.release()
+            if kept.copy is None:
+                self._drop(name, kept)
 
     def forget(self) -> None:
         """Forget what is in memory; the files stay."""
         with self._lock:
             self._kept.clear()
 
-    def _entry(self, name: str) -> _Kept:
+    def _entry(self, name: str, *, is_lasting: bool) -> _Kept:
         with self._lock:
             kept = self._kept.setdefault(name, _Kept())
+            kept.is_lasting = is_lasting
             self._kept.move_to_end(name)
-            while len(self._kept) > _MOST:
-                self._kept.popitem(last=False)
+            others = [key for key, one in self._kept.items() if not one.is_lasting]
+            for key in others[: max(len(others) - _MOST, 0)]:
+                del self._kept[key]
             return kept
 
-    def _renewed(
-        self, name: str, kept: _Kept, make: Callable[[], bytes | None], *, lasting: bool
-    ) -> Copy | None:
+    def _drop(self, name: str, kept: _Kept) -> None:
+        """Forget a page that is none: whoever asks for many of them drives out no other."""
+        with self._lock:
+            if self._kept.get(name) is kept:
+                del self._kept[name]
+
+    def _renewed(self, name: str, kept: _Kept, make: Callable[[], bytes | None]) -> Copy | None:
         # Another thread may have made it while this one waited.
         if kept.copy is not None and kept.copy.is_fresh:
             return kept.copy
@@ -123,7 +132,7 @@ class Copies:
         if body is None:
             return None
         kept.copy = Copy(body, time.time(), spent=time.monotonic() - began)
-        if lasting and time.monotonic() - kept.written_at >= _WRITE_SECONDS:
+        if kept.is_lasting and time.monotonic() - kept.written_at >= _WRITE_SECONDS:
             kept.written_at = time.monotonic()
             _write(name, body)
         return kept.copy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, cast
@@ -29,6 +30,8 @@ LATE: Final = b"<!--late-->"
 """Where a page says that it is an old copy."""
 _MONTHS: Final = "%Y-%m"
 _MOST_PAGE: Final = 1_000_000
+# What XML cannot hold, whatever it is escaped as.
+_NO_XML: Final = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 copies = Copies()
 
@@ -137,7 +140,7 @@ def _feed() -> bytes:
     base = settings.BASE_URL.rstrip("/")
     troubles, planned = status.latest()
     made = Atom1Feed(
-        title=settings.OPS_STATUS_PAGE_TITLE,
+        title=_xml(settings.OPS_STATUS_PAGE_TITLE),
         link=f"{base}{reverse('status')}",
         feed_url=f"{base}{reverse('status-feed')}",
         description="Incidents and maintenance.",
@@ -158,9 +161,9 @@ def _add_trouble(made: Atom1Feed, trouble: Trouble, base: str) -> None:
     over = f"Resolved after {trouble.lasted}." if trouble.ended_at else "Not resolved yet."
     page_of = reverse("status-history")
     made.add_item(
-        title=trouble.title + (" (resolved)" if trouble.ended_at else ""),
+        title=_xml(trouble.title + (" (resolved)" if trouble.ended_at else "")),
         link=f"{base}{page_of}?month={trouble.began_at:%Y-%m}#incident-{trouble.key}",
-        description="\n".join([over, *lines]),
+        description=_xml("\n".join([over, *lines])),
         unique_id=f"{base}{reverse('status')}#incident-{trouble.key}",
         pubdate=trouble.began_at,
         updateddate=max(trouble.updated_at, trouble.ended_at or trouble.began_at),
@@ -171,13 +174,17 @@ def _add_plan(made: Atom1Feed, plan: Planned, base: str) -> None:
     touched = ", ".join(plan.names) or "all services"
     times = f"{_moment(plan.starts_at)} to {_moment(plan.ends_at)}: {touched}."
     made.add_item(
-        title=f"Maintenance: {plan.title}",
+        title=_xml(f"Maintenance: {plan.title}"),
         link=f"{base}{reverse('status')}#maintenance-{plan.key}",
-        description=f"{times}\n{plan.text}".strip(),
+        description=_xml(f"{times}\n{plan.text}".strip()),
         unique_id=f"{base}{reverse('status')}#maintenance-{plan.key}",
         pubdate=plan.starts_at,
         updateddate=min(plan.starts_at, timezone.now()),
     )
+
+
+def _xml(text: str) -> str:
+    return _NO_XML.sub(" ", text)
 
 
 def _moment(at: datetime) -> str:

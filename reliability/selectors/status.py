@@ -6,6 +6,7 @@ answer, a person, or a service that is not on the page.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,7 @@ _WORDS: Final = {
 }
 # Visitors feel an outage, but neither a budget nor a certificate that holds for days.
 _FELT: Final = Q(dedup_key__startswith="availability:") | Q(dedup_key__startswith="check:")
+_MONTH: Final = re.compile(r"[0-9]{4}-[0-9]{2}")
 _TROUBLE: Final = {"Outage": 0, "Degraded": 1, MAINTENANCE: 2}
 _TOLD: Final = {
     IncidentEvent.Kind.OPENED.value: "Investigating",
@@ -319,6 +321,8 @@ def _touched(window_ids: Collection[int]) -> dict[int, list[int]]:
 
 def month_of(text: str, now: datetime) -> tuple[datetime, datetime] | None:
     """Return begin and end of a month such as 2026-11; None for what is none, or lies ahead."""
+    if not _MONTH.fullmatch(text):
+        return None
     try:
         start = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
     except ValueError:

@@ -105,6 +105,23 @@ def test_only_public_names_and_states_are_told(client, shop, make_service):
             assert secret not in text, secret
 
 
+def test_control_characters_do_not_end_the_feed(client, shop):
+    had(shop)
+    now = timezone.now()
+    window = MaintenanceWindow.objects.create(
+        title="Work\x07", description="d \x01\x1b\ufffe end", starts_at=now, duration_seconds=60
+    )
+    MaintenanceOccurrence.objects.create(
+        window=window, starts_at=now, ends_at=now + timedelta(minutes=1)
+    )
+
+    answer = client.get("/status/feed.atom")
+
+    assert answer.status_code == 200
+    assert b"d     end" in answer.content
+    assert b"Maintenance: Work " in answer.content
+
+
 def test_texts_of_updates_are_escaped(client, shop):
     incident = had(shop)
     IncidentEvent.objects.create(
@@ -322,5 +339,5 @@ def test_a_few_queries_serve_any_number_of_services(
     for number in range(30):
         make_check(service=make_service(f"Service {number}", is_public=True))
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         read.status_page()

@@ -112,3 +112,27 @@ def test_the_database_is_not_asked_at_each_request_while_it_is_away(
 
     assert client.get("/status/").status_code == 200
     assert asked == []
+
+
+@pytest.mark.django_db
+def test_pages_that_are_none_drive_out_no_copy(client, monkeypatch):
+    made = []
+    page = status._page
+    monkeypatch.setattr(status, "_page", lambda number: made.append(number) or page(number))
+    assert client.get("/status/").status_code == 200
+    for number in range(2, 80):
+        assert client.get(f"/status/?page={number}").status_code == 404
+    for month in range(1, 80):
+        found = client.get(f"/status/history/?month={2010 + month // 12}-{month % 12 + 1:02}")
+        assert found.status_code == 200
+
+    assert client.get("/status/").status_code == 200
+
+    assert made.count(1) == 1
+
+
+@pytest.mark.parametrize(
+    "month", ["2026-1", "\u0662\u0660\u0662\u0666-11", "2026-011", "2026-13", "x"]
+)
+def test_what_is_no_month_is_no_page(client, month):
+    assert client.get("/status/history/", {"month": month}).status_code == 404
