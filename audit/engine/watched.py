@@ -156,6 +156,7 @@ WATCHED: Final[dict[str, Watch]] = {
             "objective",
             "window",
             "window_days",
+            "names_checks",
             "combine",
             "unknown_policy",
             "gate",

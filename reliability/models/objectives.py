@@ -58,6 +58,8 @@ class SLO(models.Model):
     checks = models.ManyToManyField(
         Check, blank=True, related_name="slos", help_text="None means all checks of the service."
     )
+    # Whether it watches named checks only: when the last of them is deleted, it does not widen.
+    names_checks = models.BooleanField(db_default=False, default=False, editable=False)
     combine = models.CharField(max_length=3, choices=Combine, default=Combine.ANY)
     unknown_policy = models.CharField(
         "unknown time", max_length=6, choices=Unknown, default=Unknown.IGNORE
