@@ -9,7 +9,7 @@ def note(apps, _editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reliability", "0015_settled_blackouts")]
+    dependencies = [("reliability", "0016_results_by_name")]
 
     operations = [
         migrations.AddField(
