@@ -14,6 +14,10 @@ from reliability.services import objectives
 _LEAST: Final = Decimal("0.0001")
 _MOST: Final = Decimal("99.9999")
 _HUNDRED: Final = 100
+_WIDENS: Final = (
+    "The checks that it named were deleted, so it watches none. Choose others; saved without any, "
+    "it watches all checks of the service from then on."
+)
 
 
 class PercentField(forms.DecimalField):
@@ -52,6 +56,12 @@ class SLOForm(forms.ModelForm[SLO]):
             "policy": "What the team does when the budget is spent",
         }
         help_texts: ClassVar = {"threshold_ms": "Only of an objective of fast answers."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
+        super().__init__(*args, **kwargs)
+        slo = self.instance
+        if "checks" in self.fields and slo.pk and slo.names_checks and not slo.checks.exists():
+            self.fields["checks"].help_text = _WIDENS
 
     def clean_objective(self) -> float:
         """Return the share."""

@@ -141,7 +141,7 @@ class SLOAdmin(WatchedAdmin[SLO]):
     @admin.display(description="State")
     def state(self, slo: SLO) -> str:
         found = _found(slo)
-        return shown.state_badge(found.state) if found and slo.enabled else shown.off_badge()
+        return shown.standing_badge(found) if found else shown.off_badge()
 
     @admin.display(description="Promise", ordering="objective")
     def promise(self, slo: SLO) -> str:

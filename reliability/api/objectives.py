@@ -33,7 +33,10 @@ _SERVICE = OpenApiParameter("service", int, description="Only of the service wit
 
 
 class SLOSerializer(StrictSerializer[SLO], serializers.ModelSerializer[SLO]):
-    """An objective; `checks` that name none watch all of the service."""
+    """An objective; one that is given no `checks` watches all of its service.
+
+    One whose named checks were all deleted watches none until `checks` is set again.
+    """
 
     service = serializers.PrimaryKeyRelatedField(queryset=Service.objects.all())
     indicator = serializers.ChoiceField(choices=list(INDICATORS), default="availability")
@@ -94,6 +97,9 @@ class StandingSerializer(serializers.Serializer[Any]):
     )
     exhausted_at = serializers.DateTimeField(
         allow_null=True, help_text="At the rate of the last hour; null if it lasts."
+    )
+    burning = serializers.CharField(
+        help_text="The rule of the worst open alert about its burning; empty without any."
     )
     fails_gate = serializers.BooleanField()
     consequence = serializers.CharField()

@@ -10,6 +10,7 @@ from reliability.engine import burn_rate
 from reliability.engine.burn_rate import WINDOWS, Burn
 from reliability.engine.history import micros, moment
 from reliability.engine.slo import GATE
+from reliability.models import SLO
 from reliability.selectors import objectives
 from reliability.selectors.bars import percent
 
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from reliability.engine.burn_rate import Pair
-    from reliability.models import SLO
     from reliability.selectors.indicators.base import Reading
     from reliability.selectors.objectives import Standing
 
 _LOOKS: int = 10
 """How often events are looked at within a short window; lines of time are looked at exactly."""
+_MINUTE: int = 60_000_000
 _WORDS = {
     "5m": "5 minutes",
     "30m": "30 minutes",
@@ -56,9 +57,29 @@ def firing(slo: SLO, reading: Reading, pairs: Sequence[Pair], *, at: datetime) -
         is_burning = burn_rate.exceeds(
             pair, long=long, short=short, objective=slo.objective, window=window
         )
-        if is_burning and _is_believed(reading, pair, long, at):
+        if is_burning and _is_believed(slo, reading, pair, long, at):
             return Fired(pair, long, short, pair.threshold(window))
     return None
+
+
+def held_back(slo: SLO, reading: Reading, pair: Pair, *, at: datetime) -> str:
+    """Return why a pair whose rates are too high does not fire; empty if it does."""
+    long = objectives.burn_of(slo, reading, at - WINDOWS[pair.long], at)
+    if not long.is_whole:
+        return f"no history for all of the last {_WORDS[pair.long]}"
+    if (long.coverage or 0.0) < burn_rate.LEAST_COVERAGE:
+        return f"less than half of the last {_WORDS[pair.long]} is known"
+    if _is_believed(slo, reading, pair, long, at):
+        return ""
+    if reading.events is not None:
+        return (
+            f"fewer than {burn_rate.LEAST_BAD_EVENTS} bad of {burn_rate.LEAST_EVENTS} answers "
+            f"within the last {_WORDS[pair.long]}"
+        )
+    return (
+        f"fewer than {burn_rate.LEAST_BAD_PROBES} bad probes in "
+        f"{burn_rate.LEAST_BAD_MINUTES} different minutes"
+    )
 
 
 def is_over(slo: SLO, reading: Reading, pairs: Sequence[Pair], *, at: datetime) -> bool:
@@ -118,10 +139,16 @@ def _window(slo: SLO, at: datetime) -> timedelta:
     return end - start
 
 
-def _is_believed(reading: Reading, pair: Pair, long: Burn, at: datetime) -> bool:
+def _is_believed(slo: SLO, reading: Reading, pair: Pair, long: Burn, at: datetime) -> bool:
     if reading.events is not None:
         return burn_rate.are_events_believed(good=long.good, bad=long.bad)
-    return burn_rate.is_believed(reading.bad_probes(at - WINDOWS[pair.long], at))
+    start = at - WINDOWS[pair.long]
+    bad = list(reading.bad_probes(start, at))
+    if slo.unknown_policy == SLO.Unknown.BAD:
+        # Nobody asks while nobody knows: each whole minute of that counts as one bad probe.
+        unknown = reading.timeline.between(micros(start), micros(at)).unknown
+        bad += [1] * (unknown // _MINUTE)
+    return burn_rate.is_believed(bad)
 
 
 def _moments(reading: Reading, at: datetime, short: timedelta) -> Iterable[datetime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +13,9 @@ from django.utils import timezone
 from reliability.engine import burn_rate
 from reliability.engine.burn_rate import Burn
 from reliability.engine.history import micros, moment
+from reliability.engine.rules import SLO_FAST_BURN, SLO_SLOW_BURN
 from reliability.engine.slo import GATE, State, Unknown, budget, state_of
-from reliability.models import SLO, SLOSnapshot
+from reliability.models import SLO, Alert, SLOSnapshot
 from reliability.selectors.indicators.base import Counts
 from reliability.selectors.indicators.registry import INDICATORS
 
@@ -38,6 +39,16 @@ CONSEQUENCES: Final[dict[str, str]] = {
     State.INSUFFICIENT: "Nobody can say how it stands: see why its checks do not answer.",
 }
 """What follows from each state, unless the objective says something of its own."""
+
+BURNING: Final[dict[str, str]] = {
+    SLO_FAST_BURN.name: (
+        "Burning: the budget goes far faster than it may. Release nothing but what ends that."
+    ),
+    SLO_SLOW_BURN.name: (
+        "Burning: the budget goes faster than it may. Release only what makes it better."
+    ),
+}
+"""What follows from an alert, worst first, however much of the budget is still left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,8 @@ class Standing:
     is_sufficient: bool
     reading: Reading = field(repr=False, compare=False)
     burns: dict[str, Burn] = field(repr=False, compare=False)
+    alerts: frozenset[str] = frozenset()
+    """The rules of its open alerts."""
 
     @property
     def window(self) -> timedelta:
@@ -90,11 +103,21 @@ class Standing:
         return indicator_of(self.slo).counts is Counts.EVENTS
 
     @property
+    def burning(self) -> str:
+        """The rule of the worst open alert that says that its budget burns; empty without any."""
+        return next((rule for rule in BURNING if rule in self.alerts), "")
+
+    @property
     def consequence(self) -> str:
-        """What follows from how it stands."""
-        if self.slo.policy and self.state in {State.AT_RISK, State.EXHAUSTED}:
-            return self.slo.policy
-        return CONSEQUENCES[self.state]
+        """What follows from how it stands and from how it burns."""
+        is_low = self.state in {State.AT_RISK, State.EXHAUSTED}
+        text = CONSEQUENCES[self.state]
+        if self.slo.policy and (is_low or self.burning):
+            text = self.slo.policy
+        if not self.burning:
+            return text
+        is_usual = self.state == State.OK and not self.slo.policy
+        return BURNING[self.burning] if is_usual else f"{BURNING[self.burning]} {text}"
 
     @property
     def is_too_coarse(self) -> bool:
@@ -140,7 +163,21 @@ def standings(wanted: Iterable[SLO], *, now: datetime | None = None) -> Iterator
     for first in range(0, len(rows), _BATCH):
         batch = rows[first : first + _BATCH]
         found = readings(batch, at)
-        yield from (_measure(slo, found[slo.pk], at) for slo in batch)
+        alerts = open_rules([slo.pk for slo in batch])
+        yield from (
+            replace(_measure(slo, found[slo.pk], at), alerts=frozenset(alerts.get(slo.pk, ())))
+            for slo in batch
+        )
+
+
+def open_rules(slo_ids: Iterable[int]) -> dict[int, set[str]]:
+    """Return the rules of the open alerts of each of these objectives that has some."""
+    found: defaultdict[int, set[str]] = defaultdict(set)
+    rows = Alert.objects.filter(slo__in=slo_ids).exclude(state=Alert.State.RESOLVED)
+    for slo_id, rule in rows.order_by().values_list("slo_id", "rule"):
+        if slo_id is not None:
+            found[slo_id].add(rule)
+    return dict(found)
 
 
 def readings(
@@ -199,7 +236,11 @@ def burn_of(slo: SLO, reading: Reading, start: datetime, end: datetime) -> Burn:
         good, bad = reading.events.between(start, end)
     else:
         good, bad = (amount / _SECOND for amount in amounts.judged(Unknown(slo.unknown_policy)))
-    return Burn(good, bad, amounts.coverage, is_whole=not amounts.absent)
+    coverage = amounts.coverage
+    if coverage is not None and slo.unknown_policy == SLO.Unknown.BAD:
+        # What nobody knows has been judged: it is bad.
+        coverage = 1.0
+    return Burn(good, bad, coverage, is_whole=not amounts.absent)
 
 
 def _measure(slo: SLO, reading: Reading, at: datetime) -> Standing:

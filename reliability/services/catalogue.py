@@ -118,7 +118,9 @@ def update_service(*, actor: Actor, service_id: int, **fields: Unpack[ServiceFie
 def delete_service(*, actor: Actor, service_id: int) -> None:
     """Remove a service with its checks and their history; incidents stay for the record."""
     service = _locked_service(service_id)
-    for check_id in service.checks.order_by("pk").values_list("pk", flat=True):
+    # All states first, as the flush locks them: between two of them it would wait for the alerts.
+    states_of = CheckState.objects.select_for_update().filter(check_of__service=service_id)
+    for check_id in list(states_of.order_by("pk").values_list("pk", flat=True)):
         delete_check(actor=actor, check_id=check_id)
     for slo_id in service.slos.order_by("pk").values_list("pk", flat=True):
         objectives.delete(actor=actor, slo_id=slo_id)
@@ -200,6 +202,7 @@ def delete_check(*, actor: Actor, check_id: int) -> None:
     """Remove a check with its history and end its incident, which stays for the record."""
     _, check = _locked_check(check_id)
     check_alerts.deleted(actor=actor, check=check)
+    objectives.lose_check(actor=actor, check=check)
     news.service_changed(service_id=check.service_id, check_id=check.pk)
     record(actor=actor, action="check.deleted", target=check, before=_shown(_told_check(check)))
     check.delete()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +22,7 @@ from reliability.selectors.indicators.registry import INDICATORS
 from reliability.services import alerts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from reliability.engine.burn_rate import Pair
@@ -51,9 +50,8 @@ def guard(*, now: datetime | None = None) -> list[Standing]:
     at = now or timezone.now()
     found = objectives.all_standings(now=at)
     _store(found)
-    held = _held([standing.slo.pk for standing in found])
     for standing in found:
-        slo, open_rules = standing.slo, held[standing.slo.pk]
+        slo, open_rules = standing.slo, standing.alerts
         for rule, pairs in _RULES:
             _follow_burn(slo, standing.reading, rule, pairs, at=at, is_open=rule.name in open_rules)
         _follow_budget(standing, is_open=SLO_BUDGET_LOW.name in open_rules)
@@ -72,10 +70,10 @@ def watch_fast(*, with_events: bool, now: datetime | None = None) -> int:
     if not wanted:
         return 0
     rows = list(SLO.objects.filter(pk__in=wanted, enabled=True).select_related("service"))
-    held = _held([slo.pk for slo in rows])
+    held = objectives.open_rules([slo.pk for slo in rows])
     found = objectives.readings(rows, at, back=_LOOKS_BACK)
     for slo in rows:
-        is_open = SLO_FAST_BURN.name in held[slo.pk]
+        is_open = SLO_FAST_BURN.name in held.get(slo.pk, ())
         _follow_burn(slo, found[slo.pk], SLO_FAST_BURN, _FAST, at=at, is_open=is_open, again=False)
     return len(rows)
 
@@ -180,16 +178,6 @@ def _fire(
 def _resolve(slo: SLO, rule: Rule, at: datetime, text: str) -> None:
     with transaction.atomic():
         alerts.resolve(actor=GUARD, rule=rule, key=_key(slo), at=at, text=text)
-
-
-def _held(slo_ids: Iterable[int]) -> Mapping[int, set[str]]:
-    """Return the rules of the open alerts of each objective."""
-    found: defaultdict[int, set[str]] = defaultdict(set)
-    rows = Alert.objects.filter(slo__in=slo_ids).exclude(state=Alert.State.RESOLVED)
-    for slo_id, rule in rows.values_list("slo_id", "rule"):
-        if slo_id is not None:
-            found[slo_id].add(rule)
-    return found
 
 
 def _key(slo: SLO) -> dict[str, str]:

@@ -98,6 +98,22 @@ def delete(*, actor: Actor, slo_id: int) -> None:
     slo.delete()
 
 
+def lose_check(*, actor: Actor, check: Check) -> None:
+    """Note, in the act that deletes a check, which objectives named it; none of them widens."""
+    naming = SLO.objects.select_for_update(of=("self",)).select_related("service")
+    for slo in naming.filter(checks=check).order_by("pk"):
+        named = _check_ids(slo)
+        kept = [key for key in named if key != check.pk]
+        slo.checks.remove(check)
+        record(
+            actor=actor,
+            action="slo.updated",
+            target=slo,
+            before={"checks": named},
+            after={"checks": kept, "check_deleted": check.label},
+        )
+
+
 def _locked(slo_id: int) -> SLO:
     found = SLO.objects.select_for_update(of=("self",)).select_related("service")
     slo = found.filter(pk=slo_id).first()
@@ -113,7 +129,9 @@ def _fill(slo: SLO, fields: SLOFields) -> list[int]:
         if name != "checks":
             setattr(slo, name, value.strip() if isinstance(value, str) else value)
     if "checks" in fields:
-        return sorted(set(fields["checks"]))
+        checks = sorted(set(fields["checks"]))
+        slo.names_checks = bool(checks)
+        return checks
     return _check_ids(slo) if slo.pk else []
 
 
@@ -123,7 +141,12 @@ def _check_ids(slo: SLO) -> list[int]:
 
 def _told(slo: SLO) -> dict[str, Any]:
     told = {name: getattr(slo, name) for name in SLO_FIELDS if name != "checks"}
-    return {"service": slo.service.name, **told, "checks": _check_ids(slo)}
+    return {
+        "service": slo.service.name,
+        **told,
+        "checks": _check_ids(slo),
+        "names_checks": slo.names_checks,
+    }
 
 
 def _validate(slo: SLO, checks: Sequence[int]) -> None:

@@ -11,8 +11,9 @@ from core.adminlists import BoundedPaginator
 from core.components import Column, Table, badge, table_of, when
 from reliability.admin.contexts.shared import link
 from reliability.engine.burn_rate import PAIRS
+from reliability.engine.rules import SLO_FAST_BURN
 from reliability.engine.slo import State
-from reliability.selectors import objectives
+from reliability.selectors import burning, objectives
 from reliability.selectors.bars import percent, span
 from reliability.selectors.indicators import watched
 
@@ -70,7 +71,7 @@ def objective_context(request: HttpRequest, slo: SLO) -> dict[str, Any]:
     found = objectives.standing(slo)
     context: dict[str, Any] = {
         "standing": found,
-        "badge": state_badge(found.state) if slo.enabled else off_badge(),
+        "badge": standing_badge(found),
         "promise": objectives.promise(slo),
         "left": left(found),
         "bar": budget_bar(found.remaining_share, found.state),
@@ -121,11 +122,17 @@ def _facts(request: HttpRequest, found: Standing) -> list[tuple[str, object]]:
         ("Spent in a day", share(found.per_day)),
         ("Runs out", runs_out(found)),
         ("Window", format_html("{} to {}", when(found.starts_at), when(found.ends_at))),
-        ("Checks", checks or "all of the service"),
+        ("Checks", checks or _unnamed(slo)),
         ("Several checks", slo.get_combine_display()),
         ("Unknown time", slo.get_unknown_policy_display()),
         ("Gate", "Releases wait below 20 %" if slo.gate else "None"),
     ]
+
+
+def _unnamed(slo: SLO) -> str:
+    if slo.names_checks:
+        return "none: those that it named were deleted; choose others when you change it"
+    return "all of the service"
 
 
 def _burns(found: Standing) -> Table:
@@ -136,14 +143,20 @@ def _burns(found: Standing) -> Table:
         rates = [found.burn_rates[pair.long], found.burn_rates[pair.short]]
         limit = pair.threshold(found.window)
         is_over = all((rate or 0) >= limit for rate in rates)
+        alert = "Wakes people" if pair.is_fast else "Same day"
+        state = badge("ok", "Within")
+        if is_over:
+            why = burning.held_back(found.slo, found.reading, pair, at=found.at)
+            state = badge("fast", "Too fast", "warn" if why else "bad")
+            alert = f"Held back: {why}" if why else alert
         rows.append(
             [
-                badge("fast", "Too fast", "bad") if is_over else badge("ok", "Within"),
+                state,
                 f"{pair.long} and {pair.short}",
                 burn(rates[0]),
                 burn(rates[1]),
                 burn(limit),
-                "Wakes people" if pair.is_fast else "Same day",
+                alert,
             ]
         )
     return Table(
@@ -214,6 +227,17 @@ def _alert_link(alert: Alert) -> str:
     return format_html('<a href="{}">{}</a>', page, alert.title)
 
 
+def standing_badge(found: Standing) -> str:
+    """Return the label of the worse of the two: what is left of a budget, or how it burns."""
+    if not found.slo.enabled:
+        return off_badge()
+    if found.burning == SLO_FAST_BURN.name and found.state != State.EXHAUSTED:
+        return badge("burning", "Burns fast", "bad")
+    if found.burning and found.state not in {State.EXHAUSTED, State.AT_RISK}:
+        return badge("burning", "Burns", "warn")
+    return state_badge(found.state)
+
+
 def state_badge(state: str) -> str:
     """Return the label of a state."""
     return badge(state, WORDS[state], TONES[state])
@@ -265,7 +289,7 @@ def budget_bar(remaining: float | None, state: str) -> str:
 
 def _row(found: Standing) -> list[object]:
     return [
-        state_badge(found.state),
+        standing_badge(found),
         _named(found.slo),
         reached(found),
         format_html("{} {}", budget_bar(found.remaining_share, found.state), left(found)),

@@ -52,8 +52,8 @@ def of_objectives(
 ) -> dict[int, Watched]:
     """Return what objectives watch, in a constant number of queries.
 
-    An objective that names no checks watches those of its service that `wanted` picks out of all,
-    by key and kind.
+    An objective that never named checks watches those of its service that `wanted` picks out of
+    all, by key and kind. One whose named checks were all deleted watches none.
     """
     chosen: defaultdict[int, list[int]] = defaultdict(list)
     links = SLO.checks.through.objects.filter(slo__in=slos).values_list("slo_id", "check_id")
@@ -74,9 +74,10 @@ def of_objectives(
     begin, stop = micros(start), micros(end)
     found = {}
     for slo in slos:
-        keys = [key for key in chosen[slo.pk] if key in whole] or [
-            key for key, _ in wanted(of_service[slo.service_id]) if key in whole
-        ]
+        if slo.names_checks:
+            keys = [key for key in chosen[slo.pk] if key in whole]
+        else:
+            keys = [key for key, _ in wanted(of_service[slo.service_id]) if key in whole]
         lay = best_of if slo.combine == SLO.Combine.ALL else worst_of
         line = lay([whole[key] for key in keys]) or (Stretch(Stood.ABSENT, begin, stop),)
         probed = tuple(key for key in keys if kinds[key] != HEARTBEAT)
@@ -91,20 +92,18 @@ def of_objectives(
 
 def check_ids(slo: SLO) -> list[int]:
     """Return the checks of an objective that can be asked now."""
-    rows = slo.checks if slo.checks.exists() else Check.objects.filter(service=slo.service_id)
+    rows = slo.checks if slo.names_checks else Check.objects.filter(service=slo.service_id)
     return list(rows.exclude(kind=HEARTBEAT).order_by("pk").values_list("pk", flat=True))
 
 
 def longest_interval(*, service_id: int = 0, slo_id: int = 0) -> int | None:
     """Return the longest interval of the checks of an objective, or else of a service."""
-    chosen = Check.objects.filter(slos=slo_id) if slo_id else Check.objects.none()
-    rows = (
-        chosen
-        if chosen.exists()
-        else Check.objects.filter(
-            Q(service=service_id) | Q(service__slos=slo_id) if slo_id else Q(service=service_id)
-        )
-    )
+    if slo_id and SLO.objects.filter(pk=slo_id, names_checks=True).exists():
+        rows = Check.objects.filter(slos=slo_id)
+    elif slo_id:
+        rows = Check.objects.filter(Q(service=service_id) | Q(service__slos=slo_id))
+    else:
+        rows = Check.objects.filter(service=service_id)
     asked_rows = rows.exclude(kind=HEARTBEAT)
     longest: int | None = asked_rows.aggregate(longest=Max("interval_seconds"))["longest"]
     return longest
