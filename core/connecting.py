@@ -4,21 +4,20 @@ import asyncio
 import errno
 import os
 import socket
+import ssl
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import Any
 
 import aiohappyeyeballs
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
 from core.addresses import NO_EXCEPTIONS, Allow, Policy, is_allowed
 from core.certificates import Certificate, certificate_of
 from core.http_timing import Stopwatch, tls_context
 from core.resolver import LookUpError, Resolver
 from core.targets import RefusedTargetError
-
-if TYPE_CHECKING:
-    import ssl
 
 NEXT_ADDRESS_SECONDS = 0.25
 
@@ -61,10 +60,49 @@ class GuardedConnector(aiohttp.TCPConnector):
         super().__init__(resolver=guard.resolver, use_dns_cache=False, **options)  # type: ignore[arg-type]  # as the base has them
         self.guard = guard
 
+    async def _wrap_create_connection(
+        self,
+        *args: Any,  # noqa: ANN401  # as the base has it
+        addr_infos: list[aiohttp.AddrInfoType],
+        req: aiohttp.ClientRequest,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # as the base has it
+        client_error: type[aiohttp.ClientConnectorError] = aiohttp.ClientConnectorError,
+        **options: Any,  # noqa: ANN401  # as the base has it
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """Connect to a single address directly: there is no race to be run."""
+        if len(addr_infos) > 1 or self._socket_factory is None:
+            return await super()._wrap_create_connection(
+                *args,
+                addr_infos=addr_infos,
+                req=req,
+                timeout=timeout,
+                client_error=client_error,
+                **options,
+            )
+        try:
+            connected = await _connected(self._socket_factory(addr_infos[0]), addr_infos[0][4])
+            return await self._loop.create_connection(*args, **options, sock=connected)
+        except ssl.CertificateError as error:
+            raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
+        except ssl.SSLError as error:
+            raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
+        except OSError as error:
+            raise client_error(req.connection_key, error) from error
+
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close the connections, and the resolver with its questions."""
         await super().close(abort_ssl=abort_ssl)
         await self.guard.resolver.close()
+
+
+async def _connected(made: socket.socket, address: Any) -> socket.socket:  # noqa: ANN401  # by its family
+    try:
+        made.setblocking(False)  # noqa: FBT003  # the library's signature
+        await asyncio.get_running_loop().sock_connect(made, address)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def guard_of(client: aiohttp.ClientSession) -> Guard:

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -49,6 +49,17 @@ def run_loops(loops: Sequence[Loop], *, kind: Process.Kind) -> None:
     close_pool()
 
 
+def tell_defect(event_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody caught, but not that a TLS connection was closed while uvloop still wrote.
+
+    Whoever used the connection knows that already, and there is one for each of thousands.
+    """
+    error = context.get("exception")
+    is_closed = isinstance(error, RuntimeError) and str(error).endswith("the handler is closed")
+    if not (is_closed and context.get("message") == "Fatal error on SSL protocol"):
+        event_loop.default_exception_handler(context)
+
+
 class _Runner:
     def __init__(self, loops: Sequence[Loop]) -> None:
         self._loops = loops
@@ -59,6 +70,7 @@ class _Runner:
     async def main(self) -> None:
         """Start every loop and wait for the signal."""
         event_loop = asyncio.get_running_loop()
+        event_loop.set_exception_handler(tell_defect)
         for number in (signal.SIGTERM, signal.SIGINT):
             event_loop.add_signal_handler(number, self._stop.set)
         logger.info("Loops start: %s.", ", ".join(loop.name for loop in self._loops))

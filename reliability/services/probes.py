@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import time
@@ -229,6 +230,8 @@ class ProbeLoop:
         if changed:
             watches = await in_thread(configuration.watches, changed)
             prober.replace(watches, at_once=not self._is_first_read)
+            if self._is_first_read:
+                await in_thread(_settle)
             # What could not be read is left alone for a minute, or until somebody changes it.
             self._unreadable |= {k: v for k, v in changed.items() if k not in prober.versions}
         self._is_first_read = False
@@ -246,6 +249,12 @@ class ProbeLoop:
         finally:
             for part in reversed(waiting):
                 prober.put_back(part)
+
+
+def _settle() -> None:
+    """Leave what was loaded out of every later search for garbage: it stays."""
+    gc.collect()
+    gc.freeze()
 
 
 def _spill() -> Spill:
