@@ -149,12 +149,18 @@ _STEMS: Final = (
 )
 
 
+# Whoever knows the address of a heartbeat can report in the name of its job.
+_REPORT: Final = re.compile(r"(?<=/hb/)[^\s/?#\"']+")
+
+
 def mask(text: str) -> str:
     """Hide passwords, tokens, keys, credentials in URLs and e-mail addresses in a text.
 
     What is hidden is recognised by its shape or by the name before it. Hiding twice changes
     nothing. The time is linear in the length of the text.
     """
+    if "hb/" in text:
+        text = _REPORT.sub(HIDDEN, text)
     for stem in _ISSUED_STEMS:
         if stem in text:
             text = _ISSUED.sub(HIDDEN, text)

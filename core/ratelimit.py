@@ -57,6 +57,14 @@ class AddressRateLimitMiddleware:
         return response
 
 
+def wait_of(address: str) -> float:
+    """Count one request of an address; return for how long it must wait, or 0."""
+    decision = volatile.allow(
+        key=f"address:{subject_of(address)}", limit=settings.OPS_RATE_LIMIT, period_seconds=60
+    )
+    return 0.0 if decision.allowed else max(1.0, decision.retry_after_seconds)
+
+
 @lru_cache(maxsize=4096)
 def subject_of(address: str) -> str:
     """Return what is counted: an IPv4 address, or the /64 that one IPv6 subscriber holds."""

@@ -20,6 +20,8 @@ from opsplatform.bridge.application import Bridge
 from opsplatform.bridge.body import BodyLimits
 from opsplatform.bridge.pool import Pool
 from opsplatform.wsgi import application as wsgi_application
+from reliability.models.heartbeats import MAX_BODY
+from reliability.selectors.heartbeats import PATH
 
 if TYPE_CHECKING:
     from opsplatform.bridge.types import Receive, Scope, Send
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 bridge: Final = Bridge(
     wsgi_application,
     pool=Pool(settings.OPS_WEB_THREADS),
-    limits=BodyLimits(settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
+    limits=BodyLimits(settings.DATA_UPLOAD_MAX_MEMORY_SIZE, cut={PATH: MAX_BODY}),
     security_headers=api_headers(https=settings.HTTPS),
 )
 live.sources["overview"] = sample_overview

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import orjson
 
 from core import tracing
-from opsplatform.bridge.body import MEMORY_BYTES, read_body
+from opsplatform.bridge.body import MEMORY_BYTES, read_beginning, read_body
 from opsplatform.bridge.environ import build_environ, declared_length, read_headers
 from opsplatform.bridge.exchange import Exchange
 from opsplatform.bridge.types import ClientGoneError, RefusedError
@@ -76,18 +76,7 @@ class Bridge:
         fields = read_headers(scope["headers"])
         if scope["http_version"] == "1.1" and "HTTP_HOST" not in fields:
             raise RefusedError(400, "The request has no Host header.")
-        self._reading += 1
-        try:
-            body, length = await read_body(
-                receive,
-                limit=self._limits.of(scope["path"]),
-                declared=declared_length(fields),
-                chunked="HTTP_TRANSFER_ENCODING" in fields,
-                expects_continue="HTTP_EXPECT" in fields,
-                memory_bytes=MEMORY_BYTES * _FULL_SHARES // max(self._reading, _FULL_SHARES),
-            )
-        finally:
-            self._reading -= 1
+        body, length = await self._read(scope["path"], fields, receive)
         exchange = Exchange(self._application, send, pool=self.pool)
         environ = build_environ(
             scope, fields, body=body, length=length, client_gone=exchange.client_gone
@@ -109,6 +98,26 @@ class Bridge:
             message = "An unexpected error; its request id is in the log."
             raise RefusedError(500, message) from error
         await exchange.deliver()
+
+    async def _read(
+        self, path: str, fields: dict[str, str], receive: Receive
+    ) -> tuple[IO[bytes], int]:
+        declared, chunked = declared_length(fields), "HTTP_TRANSFER_ENCODING" in fields
+        most = self._limits.cut_at(path)
+        if most is not None:
+            return await read_beginning(receive, most=most, declared=declared, chunked=chunked)
+        self._reading += 1
+        try:
+            return await read_body(
+                receive,
+                limit=self._limits.of(path),
+                declared=declared,
+                chunked=chunked,
+                expects_continue="HTTP_EXPECT" in fields,
+                memory_bytes=MEMORY_BYTES * _FULL_SHARES // max(self._reading, _FULL_SHARES),
+            )
+        finally:
+            self._reading -= 1
 
     async def _enter(self, exchange: Exchange, receive: Receive) -> asyncio.Task[None] | None:
         """Take a thread; raise ClientGoneError if the client has left the line meanwhile."""

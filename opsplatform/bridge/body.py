@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Final
 from opsplatform.bridge.types import ClientGoneError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from opsplatform.bridge.types import Receive
 
@@ -25,10 +25,20 @@ _DISCARD_SECONDS: Final = 5.0
 
 
 class BodyLimits:
-    """How large a body may be, by the beginning of the path; the longest beginning decides."""
+    """How large a body may be, by the beginning of the path; the longest beginning decides.
 
-    def __init__(self, default: int, routes: Sequence[tuple[str, int]] = ()) -> None:
+    Below the paths of `cut`, larger ones are cut instead of refused.
+    """
+
+    def __init__(
+        self,
+        default: int,
+        routes: Sequence[tuple[str, int]] = (),
+        *,
+        cut: Mapping[str, int] | None = None,
+    ) -> None:
         self._default = default
+        self._cut = cut or {}
         self._routes = sorted(routes, key=lambda route: len(route[0]), reverse=True)
 
     def of(self, path: str) -> int:
@@ -37,6 +47,13 @@ class BodyLimits:
             if path.startswith(beginning):
                 return limit
         return self._default
+
+    def cut_at(self, path: str) -> int | None:
+        """Return how much of a body is kept, or None where all of it is."""
+        for beginning, most in self._cut.items():
+            if path.startswith(beginning):
+                return most
+        return None
 
 
 async def read_body(
@@ -82,6 +99,33 @@ async def read_body(
         raise
     body.seek(0)
     return body, length
+
+
+async def read_beginning(
+    receive: Receive,
+    *,
+    most: int,
+    declared: int | None,
+    chunked: bool = True,
+    silence_seconds: float = SILENCE_SECONDS,
+) -> tuple[IO[bytes], int]:
+    """Return the first bytes of a body, whatever its length and however slowly the rest comes.
+
+    For reports, which count by themselves: what a job says beside is welcome, and no condition.
+    """
+    if declared is None and not chunked:
+        return BytesIO(), 0
+    body, more = bytearray(), True
+    try:
+        async with asyncio.timeout(silence_seconds):
+            while more and len(body) < most:
+                chunk, more = await _next(receive)
+                body += chunk[: most - len(body)]
+    except TimeoutError:
+        return BytesIO(body), len(body)
+    if more:
+        await _discard(receive)
+    return BytesIO(body), len(body)
 
 
 async def _fill(

@@ -24,6 +24,7 @@ MIDDLEWARE = [
     "observability.middleware.RequestLogMiddleware",
     "core.headers.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "reliability.pages.heartbeats.ReportMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.wellformed.WellFormedRequestMiddleware",
     "core.rest.slashes.EitherSlashMiddleware",

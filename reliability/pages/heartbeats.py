@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -10,14 +11,19 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from core import tracing
+from core import ratelimit, tracing
+from core.errors import TooManyError
 from core.rest.permissions import PUBLIC
 from reliability.engine.heartbeats import Kind
 from reliability.models.heartbeats import MAX_BODY
+from reliability.selectors.heartbeats import PATH
 from reliability.services import heartbeats
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +52,8 @@ _NONSENSE: Final = (
 def report(request: HttpRequest, token: str, what: str = "") -> HttpResponse:
     """Take one report of a job; an unknown address is always answered alike.
 
-    `?rid=` names the run. Of a body the first 10 KB are kept.
+    `?rid=` names the run. Of a body the first 10 KB are kept. HEAD only tells whether somebody
+    reports here.
     """
     if request.method not in METHODS:
         return _answer("Use GET, HEAD or POST.\n", status=405, headers={"Allow": "GET, HEAD, POST"})
@@ -60,6 +67,8 @@ def report(request: HttpRequest, token: str, what: str = "") -> HttpResponse:
         return _answer(text, status=400)
     try:
         return _take(request, token, kind, exit_code, run_id)
+    except TooManyError as error:
+        return _too_many(error.message, error.retry_after or 1)
     except Exception:
         # Django's own line about a view that fails shows the address.
         logger.exception("A report of a job could not be taken.")
@@ -70,21 +79,52 @@ def report(request: HttpRequest, token: str, what: str = "") -> HttpResponse:
 report.capabilities = dict.fromkeys(METHODS, PUBLIC)  # type: ignore[attr-defined]
 
 
+class ReportMiddleware:
+    """Answers reports before sessions, pages and their limits, which reports do not need."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a report, or pass the request on."""
+        path = request.path_info
+        if not path.startswith(PATH):
+            return self._get_response(request)
+        token, _, what = path.removeprefix(PATH).partition("/")
+        return report(request, token, what)
+
+
 def _take(
     request: HttpRequest, token: str, kind: Kind | None, exit_code: int | None, run_id: str
 ) -> HttpResponse:
     is_token = bool(_UUID.fullmatch(token))
     if is_token and kind is None:
         return _answer(_NONSENSE, status=404)
-    is_taken = kind is not None and heartbeats.ping(
-        token=UUID(token) if is_token else UUID(int=0),
-        kind=kind,
-        exit_code=exit_code,
-        run_id=run_id,
-        address=tracing.current().address or None,
-        body=_body(request),
-    )
-    return _answer("OK\n") if is_taken else _answer(_UNKNOWN, status=404)
+    key = UUID(token) if is_token else UUID(int=0)
+    address = tracing.current().address
+    if request.method == "HEAD":
+        # What looks whether an address is there must not end the alarm of a job that is not.
+        is_known = heartbeats.is_known(key)
+    else:
+        is_known = kind is not None and heartbeats.ping(
+            token=key,
+            kind=kind,
+            exit_code=exit_code,
+            run_id=run_id,
+            address=address or None,
+            body=_body(request),
+        )
+    if is_known:
+        return _answer("OK\n")
+    # Whoever tries addresses is limited as everywhere; jobs behind the same address are not.
+    wait = ratelimit.wait_of(address)
+    if wait:
+        return _too_many("Too many requests; wait and try again.", math.ceil(wait))
+    return _answer(_UNKNOWN, status=404)
+
+
+def _too_many(message: str, wait: int) -> HttpResponse:
+    return _answer(f"{message}\n", status=429, headers={"Retry-After": str(wait)})
 
 
 def _body(request: HttpRequest) -> str:
@@ -96,5 +136,6 @@ def _body(request: HttpRequest) -> str:
 
 def _answer(text: str, *, status: int = 200, headers: dict[str, Any] | None = None) -> HttpResponse:
     response = HttpResponse(text, status=status, content_type=_PLAIN, headers=headers)
-    response["Cache-Control"] = "no-store"
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Length"] = str(len(response.content))
     return response

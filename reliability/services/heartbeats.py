@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import connection, transaction
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from core import volatile
+from core.errors import TooManyError
 from core.masking import mask
 from notifications.engine.base import storable
 from reliability.engine.heartbeats import Job, Kind, Report, Rhythm, Status, lasted_ms, take
@@ -44,12 +48,29 @@ def ping(
     if exit_code:
         kind = Kind.FAIL
     said = Said(kind, timezone.now(), exit_code, run_id[:MAX_RUN_ID], address, _kept(body))
-    found = _find("h.token = %s", token if connection.vendor == "postgresql" else token.hex)
+    found = _of_token(token)
     if found is None:
         return False
+    # Each job has a limit of its own: many behind one address do not keep each other from it.
+    decision = volatile.allow(
+        key=f"heartbeat:{found['check_id']}", limit=settings.OPS_RATE_LIMIT, period_seconds=60
+    )
+    if not decision.allowed:
+        wait = math.ceil(decision.retry_after_seconds)
+        message = "This job reports too often; report again later."
+        raise TooManyError(message, retry_after=max(1, wait))
     if not (_is_plain(found, said) and _take_plain(found, said)):
         take_report(check_id=found["check_id"], said=said)
     return True
+
+
+def is_known(token: UUID) -> bool:
+    """Tell whether somebody reports by this address; nothing is counted."""
+    return _of_token(token) is not None
+
+
+def _of_token(token: UUID) -> dict[str, Any] | None:
+    return _find("h.token = %s", token if connection.vendor == "postgresql" else token.hex)
 
 
 def report(*, job: str, said: Said) -> bool:
@@ -234,14 +255,17 @@ class _Together:
         with self._line:
             batch, self._waiting = self._waiting, []
         try:
-            with transaction.atomic():
-                taken = [_in_turn(wanted) for wanted in batch]
-        except Exception as error:  # noqa: BLE001  # raised in each of the threads that wait
+            _commit(batch)
+        except OperationalError as error:
+            # The file is away or locked, for each of them: nobody waits for that again and again.
             for wanted in batch:
                 wanted.error = error
-        else:
-            for wanted, is_taken in zip(batch, taken, strict=True):
-                wanted.is_taken = is_taken
+        except Exception:  # noqa: BLE001  # whose it is shows when each is written alone
+            for wanted in batch:
+                try:
+                    _commit([wanted])
+                except Exception as error:  # noqa: BLE001  # raised in the thread that waits
+                    wanted.error = error
         for wanted in batch:
             wanted.is_over = True
 
@@ -257,6 +281,14 @@ class _Write:
     is_over: bool = False
     is_taken: bool = False
     error: Exception | None = None
+
+
+def _commit(batch: list[_Write]) -> None:
+    """Write all of them, or none."""
+    with transaction.atomic():
+        taken = [_in_turn(wanted) for wanted in batch]
+    for wanted, is_taken in zip(batch, taken, strict=True):
+        wanted.is_taken = is_taken
 
 
 def _in_turn(wanted: _Write) -> bool:

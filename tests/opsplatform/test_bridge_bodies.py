@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from opsplatform.bridge import body as body_module
-from opsplatform.bridge.body import BodyLimits, read_body
+from opsplatform.bridge.body import BodyLimits, read_beginning, read_body
 from opsplatform.bridge.types import ClientGoneError, RefusedError
 from tests.support.asgi import ask, make_bridge, scope
 
@@ -231,3 +231,42 @@ def test_the_body_of_a_request_without_a_thread_is_closed(monkeypatch):
 
     assert asyncio.run(ask(bridge, scope("POST"), b"x")).status == 503
     assert [body.closed for body in bodies] == [True]
+
+
+def beginning(receive, most=10, **options):
+    async def read():
+        file, length = await read_beginning(receive, most=most, declared=None, **options)
+        return file.read(), length
+
+    return asyncio.run(read())
+
+
+def test_of_a_report_the_beginning_is_kept_whatever_its_length():
+    assert beginning(sender(b"short")) == (b"short", 5)
+    assert beginning(sender(b"exactly te", b"n more")) == (b"exactly te", 10)
+    assert beginning(sender(*[b"x" * 1_000_000] * 60)) == (b"x" * 10, 10)
+
+
+def test_of_a_report_that_stalls_what_came_is_kept():
+    parts = [b"first"]
+
+    async def receive():
+        if parts:
+            return {"type": "http.request", "body": parts.pop(), "more_body": True}
+        return await asyncio.Future()
+
+    assert beginning(receive, silence_seconds=0.05) == (b"first", 5)
+
+
+def test_a_report_without_a_body_is_read_at_once():
+    async def receive():
+        raise AssertionError
+
+    assert beginning(receive, chunked=False) == (b"", 0)
+
+
+def test_limits_know_where_bodies_are_cut():
+    limits = BodyLimits(100, cut={"/hb/": 10})
+
+    assert (limits.cut_at("/hb/x"), limits.cut_at("/api/")) == (10, None)
+    assert limits.of("/hb/x") == 100
