@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, Subquery
+from django.forms.widgets import Script
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
@@ -67,6 +68,7 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
 
     class Media:
         css: ClassVar = {"all": ["css/maintenance.css"]}
+        js: ClassVar = [Script("js/maintenance-form.js", defer=True)]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.upcoming)
