@@ -66,7 +66,7 @@ class GuardedConnector(aiohttp.TCPConnector):
         addr_infos: list[aiohttp.AddrInfoType],
         req: aiohttp.ClientRequest,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # as the base has it
-        client_error: type[aiohttp.ClientConnectorError] = aiohttp.ClientConnectorError,
+        client_error: type[Exception] = aiohttp.ClientConnectorError,
         **options: Any,  # noqa: ANN401  # as the base has it
     ) -> tuple[asyncio.Transport, ResponseHandler]:
         """Connect to a single address directly: there is no race to be run."""
