@@ -14,9 +14,9 @@ from django.utils import timezone
 from core.masking import mask
 from notifications.engine.base import storable
 from notifications.services.emit import emit
-from reliability.engine.rules import CHECK_FLAPPING, RULES, fingerprint
+from reliability.engine.rules import CHECK_FLAPPING, RULES, fingerprint, worst
 from reliability.models import Alert
-from reliability.services import gathering, inhibition
+from reliability.services import gathering, inhibition, turns
 from reliability.services.timeline import OWN_NAME, labels_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 BATCH: Final = 500
 """How many suppressed alerts are looked at in one turn."""
 
+# What a budget says of itself when nothing is left of it.
+_SPENT: Final = "exhausted"
+
 # Django cannot name a partial index as what an INSERT conflicts with.
 _RAISE: Final = """
 INSERT INTO reliability_alert (
@@ -40,7 +43,8 @@ INSERT INTO reliability_alert (
 ) VALUES (%s, %s, %s, 'firing', %s, %s, %s, %s, %s, %s, '', %s, 1, %s, %s)
 ON CONFLICT (fingerprint) WHERE NOT (state = 'resolved')
 DO UPDATE SET count = reliability_alert.count + 1, last_seen_at = excluded.last_seen_at,
-    detail = excluded.detail
+    severity = excluded.severity, title = excluded.title, detail = excluded.detail,
+    labels = excluded.labels
 RETURNING id, count
 """
 
@@ -64,12 +68,15 @@ def fire(
     """Raise an alert, or count it once more if it holds already; `at` is when it began.
 
     The database allows one open alert for a rule and key. It opens, opens again or joins an
-    incident, and people are told, unless a parent, maintenance or flapping explains it: then it is
-    kept with that reason until `release` finds that it has gone. Runs in the caller's transaction.
+    incident, and people are told, again if it has become worse since. If a parent, maintenance or
+    flapping explains it, it is kept with that reason until `release` finds that it has gone.
+    Runs in the caller's transaction.
     """
     now = timezone.now()
     told = dict(labels or {}) | ({"failure": failure} if failure else {})
     adapt = connection.ops.adapt_datetimefield_value
+    turns.take(service.pk if service is not None else None)
+    before = _open_alerts().filter(fingerprint=fingerprint(rule, key)).first()
     with connection.cursor() as cursor:
         cursor.execute(
             _RAISE,
@@ -92,6 +99,8 @@ def fire(
     alert = Alert.objects.get(pk=alert_id)
     alert.check_of, alert.service, alert.slo = check, service, slo
     if count > 1:
+        if before is not None and _is_worse(alert, before):
+            _tell_worse(alert, actor=actor, rule=rule, key=key, failure=failure)
         return alert
     why = inhibition.reasons([alert], now=now).get(alert.pk, "")
     if why:
@@ -118,6 +127,7 @@ def resolve(
 
 def end(alert: Alert, *, actor: Actor, at: datetime, text: str, what: str = "") -> Alert | None:
     """End one alert; None if somebody else has."""
+    turns.take(alert.service_id)
     ended = Alert.objects.filter(pk=alert.pk, state=Alert.State.FIRING).update(
         state=Alert.State.RESOLVED,
         # Clocks of two machines may differ.
@@ -181,6 +191,7 @@ def _reconsider(held: Iterable[Alert], *, actor: Actor) -> int:
 @transaction.atomic
 def _let_out(alert: Alert, *, actor: Actor, why: str) -> bool:
     """Write another reason, or tell the alert; False if it was not told."""
+    turns.take(alert.service_id)
     changed = Alert.objects.filter(
         pk=alert.pk, state=Alert.State.FIRING, suppressed_by=alert.suppressed_by
     ).update(suppressed_by=why)
@@ -192,6 +203,20 @@ def _let_out(alert: Alert, *, actor: Actor, why: str) -> bool:
     # A rule that does not recover is never suppressed: the others need no key.
     _tell(alert, actor=actor, rule=rule, key={}, excerpt="", failure=failure)
     return True
+
+
+def _is_worse(alert: Alert, before: Alert) -> bool:
+    is_graver = worst(before.severity, alert.severity) != before.severity
+    return is_graver or _SPENT == alert.labels.get("state") != before.labels.get("state")
+
+
+def _tell_worse(
+    alert: Alert, *, actor: Actor, rule: Rule, key: Mapping[str, str], failure: str
+) -> None:
+    if alert.incident is not None:
+        gathering.renew(alert.incident.pk, alert, actor=actor, rule=rule)
+    elif alert.is_told:
+        _tell(alert, actor=actor, rule=rule, key=key, excerpt="", failure=failure)
 
 
 def _tell(

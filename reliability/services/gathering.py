@@ -13,9 +13,9 @@ from audit.services.records import record
 from reliability.engine.rules import RULES, incident_key, worst
 from reliability.models import Alert, Incident, IncidentEvent
 from reliability.models.incidents import IS_OVER
-from reliability.selectors import changes
+from reliability.selectors import changes, maintenance
 from reliability.selectors.bars import span
-from reliability.services import answers
+from reliability.services import answers, turns
 from reliability.services.timeline import OWN_NAME, announce, tell
 
 if TYPE_CHECKING:
@@ -105,20 +105,26 @@ def lasted(alert: Alert) -> str:
 
 def tell_waiting(*, actor: Actor) -> int:
     """Tell further alerts of open incidents together; return of how many."""
-    waiting = (
+    now = timezone.now()
+    waiting = sorted(
         Alert.objects.exclude(state=Alert.State.RESOLVED)
-        .filter(is_told=False, suppressed_by="", incident__told_at__lte=timezone.now() - APART)
-        .values_list("incident", flat=True)
-        .distinct()
+        .filter(is_told=False, suppressed_by="", incident__told_at__lte=now - APART)
+        .values_list("incident", "incident__service")
+        .distinct(),
+        key=lambda row: row[0],
     )
+    # It may have begun since they joined; what holds after it is told then.
+    quiet = maintenance.holds_for({service_id for _, service_id in waiting if service_id}, at=now)
     count = 0
-    for incident_id in sorted(waiting):
-        with transaction.atomic():
-            count += _tell_together(incident_id, actor=actor)
+    for incident_id, service_id in waiting:
+        if service_id not in quiet:
+            with transaction.atomic():
+                count += _tell_together(incident_id, service_id, actor=actor)
     return count
 
 
-def _tell_together(incident_id: int, *, actor: Actor) -> int:
+def _tell_together(incident_id: int, service_id: int | None, *, actor: Actor) -> int:
+    turns.take(service_id)
     incident = _locked(incident_id)
     if incident is None:
         return 0
@@ -212,6 +218,8 @@ def _open_again(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule) -
         state=Incident.State.TRIGGERED,
         resolved_at=None,
         mitigated_at=None,
+        # Nobody has acknowledged this time yet.
+        acknowledged_at=None,
         acknowledged_until=None,
         reopened=F("reopened") + 1,
         severity=_severity(incident, alert),
@@ -235,15 +243,7 @@ def _open_again(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule) -
 
 
 def _join(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule) -> None:
-    severity = _severity(incident, alert)
-    is_worse = severity != incident.severity
-    fields: dict[str, object] = {"severity": severity} if is_worse else {}
-    if incident.state == Incident.State.MITIGATED:
-        # What was held to be over is not.
-        fields |= {"state": Incident.State.TRIGGERED, "mitigated_at": None}
-    if fields:
-        Incident.objects.filter(pk=incident.pk).update(**fields)
-        incident.refresh_from_db()
+    is_worse = _grow(incident, alert)
     is_first = incident.told_at is None or incident.told_at <= timezone.now() - APART
     is_told = is_worse or is_first
     _attach(alert, incident, is_told=is_told)
@@ -263,6 +263,48 @@ def _join(incident: Incident, alert: Alert, *, actor: Actor, rule: Rule) -> None
             body=_opening(alert),
             alert=alert,
         )
+
+
+def renew(incident_id: int, alert: Alert, *, actor: Actor, rule: Rule) -> None:
+    """Tell at once that an alert of an open incident has become worse."""
+    incident = _locked(incident_id)
+    if incident is None or incident.state in {Incident.State.RESOLVED, Incident.State.CLOSED}:
+        return
+    _grow(incident, alert)
+    _attach(alert, incident, is_told=True)
+    text = _opening(alert)
+    kind = IncidentEvent.Kind.ALERT
+    tell(incident, kind, actor=actor, text=f"{alert.title}. {text}")
+    announce(
+        incident,
+        actor=actor,
+        kind=rule.kind,
+        status="firing",
+        title=alert.title,
+        body=text,
+        alert=alert,
+    )
+
+
+def _grow(incident: Incident, alert: Alert) -> bool:
+    """Let an open incident follow an alert of it; return whether it is graver now."""
+    severity = _severity(incident, alert)
+    is_worse = severity != incident.severity
+    fields: dict[str, object] = {"severity": severity} if is_worse else {}
+    if incident.state == Incident.State.MITIGATED:
+        # What was held to be over is not.
+        fields |= {"state": Incident.State.TRIGGERED, "mitigated_at": None}
+    if is_worse and incident.state == Incident.State.ACKNOWLEDGED:
+        # Somebody takes care of something milder; of this, nobody has said so.
+        fields |= {
+            "state": Incident.State.TRIGGERED,
+            "acknowledged_at": None,
+            "acknowledged_until": None,
+        }
+    if fields:
+        Incident.objects.filter(pk=incident.pk).update(**fields)
+        incident.refresh_from_db()
+    return is_worse
 
 
 def _severity(incident: Incident, alert: Alert) -> str:

@@ -17,7 +17,7 @@ from reliability.engine.rules import PLATFORM, RULES
 from reliability.models import Alert, Incident, IncidentEvent
 from reliability.models.incidents import IS_OVER
 from reliability.selectors import maintenance
-from reliability.services import alerts
+from reliability.services import alerts, turns
 from reliability.services.timeline import announce, tell
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def reopen(*, actor: Actor, incident_id: int, reason: str) -> Incident:
         _State.TRIGGERED,
         resolved_at=None,
         mitigated_at=None,
+        acknowledged_at=None,
         by_hand=False,
         reopened=incident.reopened + 1,
     )
@@ -325,7 +326,8 @@ def _end_for_good(alert: Alert) -> None:
 
 
 def _resolved_title(incident: Incident) -> str:
-    first = incident.alerts.select_related("service", "check_of").order_by("pk").first()
+    found = incident.alerts.select_related("service", "check_of").defer("check_of__headers")
+    first = found.order_by("pk").first()
     if first is None or first.rule == PLATFORM.name:
         return f"Resolved: {incident.title}"
     return f"{alerts.name_of(first)} {BY_HAND}"
@@ -353,6 +355,8 @@ def _set(incident: Incident, **fields: Any) -> None:  # noqa: ANN401  # columns
 
 
 def _locked(incident_id: int) -> Incident:
+    of_service = Incident.objects.filter(pk=incident_id).values_list("service", flat=True)
+    turns.take(of_service.first())
     return _found(Incident.objects.select_for_update(of=("self",)), incident_id)
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from django.utils import timezone
 
 from reliability.engine import rules
-from reliability.engine.strikes import Standing, State
+from reliability.engine.strikes import Rules, Standing, State
 from reliability.models import Alert, Check, CheckState
+from reliability.models.checks import RETRY_SECONDS
 from reliability.selectors import maintenance
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ MAINTENANCE: Final = "maintenance: "
 FLAPPING: Final = "flapping"
 FURTHEST: Final = timedelta(seconds=90)
 """How long an alert waits at most for the next probe of a parent."""
+
+LONGEST: Final = timedelta(minutes=5)
+"""How long it waits at most for a parent that fails to be held to be down."""
 
 # What a parent or flapping explains; a certificate expires all the same.
 _EXPLAINED: Final = frozenset({rules.CHECK_DOWN.name, rules.HEARTBEAT_OVERRUN.name})
@@ -94,10 +98,10 @@ def _orphaned(alerts: Collection[Alert], moment: datetime) -> dict[int, str]:
 
 def _because_of(parent: CheckState, child: CheckState, alert: Alert, moment: datetime) -> str:
     """Return what a parent has to do with an alert of its child, if anything."""
-    if parent.standing == Standing.DOWN:
+    is_known = _is_known(parent, moment)
+    if parent.standing == Standing.DOWN and is_known:
         return "is down"
-    # The parent may need its strikes longer than the child did.
-    if parent.state == State.SUSPECT or (parent.streak_fail and parent.last_at):
+    if parent.streak_fail and is_known and moment < _judged_at(parent):
         return "fails too"
     is_early = moment < alert.starts_at + FURTHEST
     if is_early and parent.last_at is not None and parent.last_at < alert.starts_at:
@@ -105,6 +109,24 @@ def _because_of(parent: CheckState, child: CheckState, alert: Alert, moment: dat
     if alert.suppressed_by.startswith(PARENT) and _comes_after(parent, child, moment):
         return "is up again, and this is not asked since"
     return ""
+
+
+def _is_known(parent: CheckState, moment: datetime) -> bool:
+    """Whether what was found of a parent last still holds; what nobody asks explains nothing."""
+    if parent.last_at is None:
+        return False
+    rhythm = parent.check_of
+    validity = Rules(rhythm.interval_seconds, rhythm.timeout_seconds).validity
+    return moment <= max(parent.valid_until or parent.last_at + validity, parent.since)
+
+
+def _judged_at(parent: CheckState) -> datetime:
+    """Return until when a parent may need its strikes, which may be longer than its child did."""
+    rhythm = parent.check_of
+    retry = rhythm.retry_interval_seconds or min(rhythm.interval_seconds, RETRY_SECONDS)
+    needed = timedelta(seconds=rhythm.strikes_down * (retry + rhythm.timeout_seconds))
+    patience = min(needed, LONGEST)
+    return (parent.streak_at or parent.last_at or parent.since) + patience
 
 
 def _comes_after(parent: CheckState, child: CheckState, moment: datetime) -> bool:

@@ -123,10 +123,7 @@ def store(*, batch: Batch, held: Held, is_old: bool = False) -> set[int]:
     # An alert needs no headers, which perhaps nobody can open just now.
     named = Check.objects.select_related("service").defer("headers")
     checks = named.in_bulk({flip.check_id for flip in flips} | {key for key, _, _ in changed})
-    # What flaps is told before it turns: then nobody is told of the turn.
-    for key, tracker, overlay in changed:
-        _tell_overlay(checks[key], tracker, overlay)
-    stale |= _apply(flips, checks, locked)
+    stale |= _tell(changed, flips, checks, locked)
     for key, tracker, _ in overlaid:
         if key not in stale and locked[key].state != tracker.state:
             service_id = known[key].service_id
@@ -248,25 +245,38 @@ def _sample(result: Result, *, manual: bool) -> Sample:
     )
 
 
-def _apply(flips: list[Flip], checks: dict[int, Check], locked: dict[int, CheckState]) -> set[int]:
-    """Write the shifts in their order; return the checks whose stored past is another one."""
-    stale: set[int] = set()
+def _tell(
+    changed: list[tuple[int, Tracker, _Overlay]],
+    flips: list[Flip],
+    checks: dict[int, Check],
+    locked: dict[int, CheckState],
+) -> set[int]:
+    """Tell what is news of each check, service by service, as everybody takes their turns.
+
+    Return the checks whose stored past is another one.
+    """
+    overlaid = {key: (tracker, overlay) for key, tracker, overlay in changed}
     by_check: defaultdict[int, list[Flip]] = defaultdict(list)
     for flip in flips:
         by_check[flip.check_id].append(flip)
-    for key, its_flips in by_check.items():
-        for flip in its_flips:
-            turned = standings.turn(
-                actor=PROBER,
-                check=checks[key],
-                state=locked[key],
-                change=flip.shift,
-                result=flip.result,
-            )
-            if not turned:
-                stale.add(key)
-                break
+    stale: set[int] = set()
+    for key in sorted({*overlaid, *by_check}, key=lambda key: (checks[key].service_id, key)):
+        # What flaps is told before it turns: then nobody is told of the turn.
+        if key in overlaid:
+            _tell_overlay(checks[key], *overlaid[key])
+        if not _apply(by_check.get(key, []), checks[key], locked[key]):
+            stale.add(key)
     return stale
+
+
+def _apply(flips: list[Flip], check: Check, state: CheckState) -> bool:
+    """Write the shifts of a check in their order; False if its stored past is another one."""
+    return all(
+        standings.turn(
+            actor=PROBER, check=check, state=state, change=flip.shift, result=flip.result
+        )
+        for flip in flips
+    )
 
 
 def _filled(

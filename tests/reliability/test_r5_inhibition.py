@@ -7,6 +7,7 @@ from notifications.models import Event
 from reliability.engine import rules
 from reliability.models import (
     Alert,
+    Check,
     CheckState,
     Incident,
     MaintenanceOccurrence,
@@ -326,3 +327,35 @@ def test_release_costs_the_same_for_any_number(
 
     with django_assert_max_num_queries(9):
         assert release() == 0
+
+
+def test_a_patient_parent_hides_its_child_for_minutes_at_most(family, fall, release):
+    parent, child = family
+    Check.objects.filter(pk=parent.pk).update(
+        strikes_down=10, interval_seconds=3600, retry_interval_seconds=3600
+    )
+    stand(parent, "suspect", streak_fail=1)
+    began = timezone.now() - timedelta(minutes=4)
+    CheckState.objects.filter(pk=parent.pk).update(streak_at=began)
+    fall(child)
+    assert reason(child).endswith("fails too")
+
+    CheckState.objects.filter(pk=parent.pk).update(streak_at=began - timedelta(minutes=2))
+
+    assert release() == 1
+    assert told() == ["Shop is down"]
+
+
+@pytest.mark.parametrize("state", ["suspect", "down"])
+def test_a_parent_that_nobody_asks_any_more_explains_nothing(family, fall, release, state):
+    parent, child = family
+    stand(parent, state, streak_fail=1)
+    fall(child)
+    assert reason(child).startswith("parent: Router")
+
+    stand(parent, state, streak_fail=1, asked_ago=600)
+    CheckState.objects.filter(pk=child.pk).update(last_at=timezone.now())
+    Alert.objects.update(starts_at=timezone.now() - timedelta(minutes=5))
+
+    assert release() == 1
+    assert told() == ["Shop is down"]

@@ -178,3 +178,38 @@ def test_resolving_by_hand_beside_an_ending_alert_tells_one_end(fire, resolve, o
     incident = Incident.objects.get()
     assert (incident.state, incident.by_hand) == ("resolved", False)
     assert Event.objects.filter(status="resolved").count() == 1
+
+
+def test_ends_beside_what_is_told_together_wait_for_each_other(fire, resolve, operator):
+    """Neither end may hold what the other waits for."""
+    for turn in range(10):
+        for number in range(MANY):
+            fire(f"{turn}-{number}")
+        Incident.objects.update(told_at=timezone.now() - timedelta(minutes=5))
+        ends = [lambda n=n, t=turn: resolve(f"{t}-{n}") for n in range(1, MANY)]
+
+        assert together(*ends, lambda: alerts.release(actor=operator)) == []
+
+        resolve(f"{turn}-0")
+    assert not Alert.objects.exclude(state="resolved").exists()
+
+
+def test_counting_beside_ends_and_releases_waits_for_its_turn(fire, resolve, operator):
+    for number in range(4):
+        fire(number)
+
+    def several(*numbers):
+        with transaction.atomic():
+            for number in numbers:
+                fire(number)
+
+    for _ in range(10):
+        Alert.objects.update(suppressed_by="parent: Router is down")
+        acts_of_all = [
+            lambda: several(0, 1, 2, 3),
+            lambda: several(3, 2, 1, 0),
+            lambda: resolve(1),
+            lambda: resolve(2),
+            lambda: alerts.release(actor=operator),
+        ]
+        assert together(*acts_of_all) == []
