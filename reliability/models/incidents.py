@@ -46,6 +46,8 @@ class Incident(models.Model):
     service_name = models.CharField(max_length=120)
     title = models.CharField(max_length=300)
     dedup_key = models.CharField(max_length=200)
+    # Only where its messages began under another key, which receivers know it by.
+    outbox_key = models.CharField(max_length=200, blank=True, default="", db_default="")
     severity = models.CharField(max_length=8, choices=Severity, default=Severity.CRITICAL)
     state = models.CharField(max_length=12, choices=State, default=State.TRIGGERED)
     owner = models.ForeignKey(

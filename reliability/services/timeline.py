@@ -87,7 +87,7 @@ def labels_of(service: Service | None, check: Check | None, failure: str) -> dic
 
 def outbox_key(incident: Incident) -> str:
     """Return what the messages about one incident have in common."""
-    return f"incident:{incident.pk}"
+    return incident.outbox_key or f"incident:{incident.pk}"
 
 
 def page_of(incident: Incident) -> str:

@@ -1,12 +1,14 @@
 import importlib
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.utils import timezone
 
+from core.errors import InvalidTransitionError
 from notifications.models import Event
 from reliability.models import Alert, Incident, IncidentEvent
-from reliability.services import check_alerts
+from reliability.services import check_alerts, incidents
 
 pytestmark = pytest.mark.django_db
 
@@ -98,8 +100,6 @@ def test_what_was_ended_by_hand_stays_ended(old, make_check, observe, see, opera
 
 
 def test_troubles_of_the_platform_are_still_open_once(old, operator):
-    from reliability.services import incidents
-
     old(dedup_key="platform.security:audit-damaged", title="Damaged")
 
     adoption.adopt(Earlier(), None)
@@ -114,3 +114,101 @@ def test_what_is_over_is_left_alone(old, make_check):
     adoption.adopt(Earlier(), None)
 
     assert Alert.objects.count() == 0
+
+
+def test_the_end_is_told_under_the_key_of_its_beginning(old, make_check, operator):
+    check = make_check()
+    incident = old(check)
+    key = incident.dedup_key
+    Event.objects.create(
+        kind="reliability.check_down",
+        severity="critical",
+        status="firing",
+        dedup_key=key,
+        transition_seq=7,
+        title="down",
+        raised_by="test",
+    )
+
+    adoption.adopt(Earlier(), None)
+    check_alerts.came_up(actor=operator, check=check, since=timezone.now())
+
+    found = Event.objects.order_by("pk").values_list("dedup_key", "transition_seq", "status")
+    assert list(found) == [(key, 7, "firing"), (key, 8, "resolved")]
+
+
+def test_what_is_gathered_is_told_to_be_over(old, make_service, make_check, operator):
+    service = make_service()
+    kept, other = (old(make_check(service=service)) for _ in range(2))
+
+    adoption.adopt(Earlier(), None)
+
+    event = Event.objects.get()
+    key = f"reliability.check_down:{other.check_of_id}"
+    assert (event.dedup_key, event.transition_seq, event.status) == (key, 1, "resolved")
+    assert event.title == f"Goes on in another incident: {other.title}"
+    assert event.body == f"It goes on as a part of incident {kept.pk}: {kept.title}."
+
+
+def test_troubles_of_the_platform_end_under_their_key(old, operator):
+    incident = old(dedup_key="platform.security:audit-damaged", title="Damaged")
+
+    adoption.adopt(Earlier(), None)
+    incidents.resolve(actor=operator, incident_id=incident.pk, reason="Mended.")
+
+    event = Event.objects.get()
+    assert (event.dedup_key, event.status) == ("platform.security:audit-damaged", "resolved")
+
+
+def test_several_are_as_grave_as_the_worst_and_as_open(old, make_service, make_check):
+    service = make_service()
+    now = timezone.now()
+    mild = {"state": "acknowledged", "acknowledged_at": now, "severity": "warning"}
+    kept = old(make_check(service=service), **mild)
+    old(make_check(service=service))
+
+    adoption.adopt(Earlier(), None)
+
+    kept.refresh_from_db()
+    assert (kept.state, kept.severity, kept.acknowledged_at) == ("triggered", "critical", None)
+
+
+def test_an_acknowledgement_of_before_runs_out_too(old, make_check):
+    now = timezone.now()
+    grave = old(make_check(), state="acknowledged", acknowledged_at=now)
+    mild = old(make_check(), state="acknowledged", acknowledged_at=now, severity="warning")
+
+    adoption.adopt(Earlier(), None)
+
+    grave.refresh_from_db()
+    mild.refresh_from_db()
+    assert (grave.state, mild.state) == ("acknowledged", "acknowledged")
+    assert now < grave.acknowledged_until < now + timedelta(minutes=31)
+    assert mild.acknowledged_until is None
+
+
+def test_history_of_before_stands_beside_what_comes(old, make_check, see, operator):
+    check = make_check()
+    past = old(check, state="resolved", resolved_at=timezone.now() - timedelta(days=1))
+    lost = old(make_check(), service=None, state="resolved", resolved_at=timezone.now())
+
+    adoption.adopt(Earlier(), None)
+
+    past.refresh_from_db()
+    lost.refresh_from_db()
+    assert past.dedup_key == f"availability:{check.service_id}"
+    assert lost.dedup_key.startswith("reliability.check_down:")
+    see(check, False, False)
+    with pytest.raises(InvalidTransitionError, match="A newer incident is open"):
+        incidents.reopen(actor=operator, incident_id=past.pk, reason="x")
+
+
+def test_what_ended_just_before_opens_again(old, make_check, see):
+    check = make_check()
+    past = old(check, state="resolved", resolved_at=timezone.now())
+
+    adoption.adopt(Earlier(), None)
+    see(check, False, False)
+
+    past.refresh_from_db()
+    assert (past.state, past.reopened) == ("triggered", 1)
