@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from django.db.models.functions import Cast
 
 from audit.models import AuditRecord
 from core.actors import ActorKind
+from reliability.engine.acts import act_in_words, acts_in_words
 from reliability.models import SLO, Change, Check
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 MOST: Final = 20
 """How many of each source are named."""
+ONE_BY_ONE: Final = 5
+"""More acts of one kind by one person are counted and not named."""
+_READ: Final = 1_000
 
 _CATEGORIES: Final = (
     AuditRecord.Category.ADMIN,
@@ -109,15 +114,16 @@ def _recorded(start: datetime, end: datetime, service_id: int | None) -> list[Ch
             | Q(target_type__in=_OF_CHECKS, target_id__in=_keys(Check.objects.all(), service_id))
             | Q(target_type="reliability.SLO", target_id__in=_keys(SLO.objects.all(), service_id))
         )
-    return [
-        Changed(
-            row.at,
-            f"{row.action}: {row.target_name}" if row.target_name else row.action,
-            row.actor_kind,
-            row.actor_name,
-        )
-        for row in found.order_by("-id")[:MOST]
-    ]
+    alike: defaultdict[tuple[str, str, str], list[AuditRecord]] = defaultdict(list)
+    for row in found.order_by("-id")[:_READ]:
+        alike[row.action, row.actor_kind, row.actor_name].append(row)
+    told: list[Changed] = []
+    for (action, kind, name), rows in alike.items():
+        if len(rows) > ONE_BY_ONE:
+            told.append(Changed(rows[0].at, acts_in_words(action, len(rows)), kind, name))
+            continue
+        told += [Changed(row.at, act_in_words(action, row.target_name), kind, name) for row in rows]
+    return sorted(told, key=lambda change: change.at)[-MOST:]
 
 
 def _keys(rows: QuerySet[Any], service_id: int) -> QuerySet[Any, Any]:

@@ -9,6 +9,7 @@ from accounts.services import api_keys
 from audit.models import AuditRecord
 from audit.services.records import record
 from core.errors import InvalidInputError
+from reliability.engine.acts import act_in_words, acts_in_words
 from reliability.models import Change, Incident, IncidentEvent
 from reliability.selectors import changes as selector
 from reliability.services import catalogue, changes
@@ -76,7 +77,7 @@ def test_settings_and_rights_of_the_audit_log_stand_there_too(make_check, make_s
     found = selector.before(timezone.now(), check.service_id)
 
     texts = [change.text for change in found]
-    assert f"check.updated: {check}" in texts
+    assert f"Check updated: {check}" in texts
     assert not [text for text in texts if "Other" in text]
     assert {change.actor_name for change in found} == {"command test"}
     assert [change.at for change in found] == sorted(change.at for change in found)
@@ -91,7 +92,58 @@ def test_an_act_that_changes_nothing_explains_nothing(make_check, operator, acti
     texts = [change.text for change in selector.before(timezone.now(), check.service_id)]
 
     assert action not in texts
-    assert f"check.created: {check}" in texts
+    assert f"Check created: {check}" in texts
+
+
+def test_many_acts_of_a_kind_are_counted(make_service, make_check):
+    service = make_service("Shop")
+    for number in range(7):
+        make_check(service=service, name=f"page {number}")
+
+    texts = [change.text for change in selector.before(timezone.now(), service.pk)]
+
+    assert [text for text in texts if "heck" in text] == ["7 checks created"]
+    assert "Service created: Shop" in texts
+
+
+def test_five_acts_of_a_kind_are_named(make_service, make_check):
+    service = make_service("Shop")
+    for number in range(5):
+        make_check(service=service, name=f"page {number}")
+
+    texts = [change.text for change in selector.before(timezone.now(), service.pk)]
+
+    assert [text for text in texts if "heck" in text] == [
+        f"Check created: Shop: page {number}" for number in range(5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("check.created", "6 checks created"),
+        ("maintenance.declared", "6 maintenance declared"),
+        ("role_policy.updated", "6 role policies updated"),
+        ("allow_lists.cleared", "6 allow lists cleared"),
+        ("api_key.revoked", "6 API keys revoked"),
+    ],
+)
+def test_acts_are_counted_in_words(action, told):
+    assert acts_in_words(action, 6) == told
+
+
+@pytest.mark.parametrize(
+    ("action", "target", "told"),
+    [
+        ("check.created", "Shop: home", "Check created: Shop: home"),
+        ("slo.updated", "Shop", "SLO updated: Shop"),
+        ("heartbeat.token_rotated", "Shop: job", "Heartbeat token rotated: Shop: job"),
+        ("db.bypassed", "", "Database bypassed"),
+        ("odd", "", "Odd"),
+    ],
+)
+def test_an_act_is_told_in_words(action, target, told):
+    assert act_in_words(action, target) == told
 
 
 def test_telling_twice_with_a_key_records_once(tell, make_service):
