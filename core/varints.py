@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _GROUP: Final = 7
 _LOW: Final = 0x7F
 _MORE: Final = 0x80
+_LONGER: Final = re.compile(rb"[\x80-\xff]+[\x00-\x7f]")
 
 
 def put(out: bytearray, number: int) -> None:
@@ -31,14 +33,15 @@ def read(data: bytes, at: int) -> tuple[int, int]:
 
 def numbers(data: bytes) -> list[int]:
     """Return all numbers that the bytes hold; raises ValueError if the last one is cut off."""
-    if data.isascii():
-        # Each is one byte, as most columns are.
-        return list(data)
-    if data[-1] >= _MORE:
+    if data and data[-1] >= _MORE:
         message = "These bytes end within a number."
         raise ValueError(message)
-    found, at, end = [], 0, len(data)
-    while at < end:
-        number, at = read(data, at)
-        found.append(number)
+    found: list[int] = []
+    done = 0
+    # Nearly all are one byte, whatever they are of; what lies between longer ones is taken at once.
+    for longer in _LONGER.finditer(data):
+        found += data[done : longer.start()]
+        found.append(read(longer[0], 0)[0])
+        done = longer.end()
+    found += data[done:]
     return found
