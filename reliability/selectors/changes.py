@@ -76,8 +76,9 @@ def of_service(service_id: int | None = None) -> QuerySet[Change]:
 
 
 def words(change: Change) -> str:
-    """Return a change in one line."""
-    version = f" {change.version}" if change.version else ""
+    """Return a change in one line; titles often name the version themselves."""
+    is_missing = change.version and change.version not in change.title
+    version = f" {change.version}" if is_missing else ""
     return f"{change.get_kind_display()}: {change.title}{version}"
 
 

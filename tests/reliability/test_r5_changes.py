@@ -59,6 +59,11 @@ def test_a_deploy_before_an_incident_stands_in_its_timeline(make_check, see, tel
     assert Incident.objects.get().events.filter(kind="change").count() >= 2
 
 
+def test_a_version_is_named_once(tell):
+    assert selector.words(tell(title="Shop 4.7.1", version="4.7.1")) == "Deploy: Shop 4.7.1"
+    assert selector.words(tell(title="Shop", version="4.7.1")) == "Deploy: Shop 4.7.1"
+
+
 def test_a_deploy_of_another_service_does_not(make_check, make_service, see, tell):
     check = make_check()
     tell(service_id=make_service().pk, at=ago(minutes=5))

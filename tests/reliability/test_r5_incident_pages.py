@@ -53,9 +53,9 @@ def test_the_buttons_are_those_of_the_state(desk, base, operator, incident, see)
     def offered():
         return buttons(desk.get(f"{base}change/").content.decode())
 
-    assert offered() == ["Acknowledge", "Mitigated", "Resolve", "Change"]
+    assert offered() == ["Acknowledge", "Mitigate", "Resolve", "Change"]
     desk.post(f"{base}acknowledge/")
-    assert offered() == ["Mitigated", "Resolve", "Change"]
+    assert offered() == ["Mitigate", "Resolve", "Change"]
     desk.post(f"{base}mitigate/", {"text": "Rolled back."})
     assert offered() == ["Resolve", "Change"]
     see(incident.check_of, True, True, start=timezone.now() + timedelta(minutes=2))

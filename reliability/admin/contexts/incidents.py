@@ -128,7 +128,7 @@ def _facts(request: HttpRequest, incident: Incident) -> list[tuple[str, object]]
         ("Resolved", when(incident.resolved_at)),
         ("Closed", when(incident.closed_at)),
         ("Opened again", f"{incident.reopened} times" if incident.reopened else "never"),
-        ("Lasted", lasted(incident)),
+        ("For" if incident.resolved_at is None else "Lasted", lasted(incident)),
         ("Found", incident.detail or incident.failure or "-"),
         ("Status page", "shown with its service" if incident.is_public else "hidden"),
     ]
