@@ -16,7 +16,10 @@ class Micros(Func):
 
     output_field = BigIntegerField()
 
-    def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
+    def get_db_converters(
+        self,
+        connection: BaseDatabaseWrapper,  # noqa: ARG002  # the signature is Django's
+    ) -> list[Any]:
         """Both databases return whole numbers; asking Python again costs as much as reading."""
         return []
 

@@ -148,11 +148,6 @@ def all_standings(*, now: datetime | None = None) -> list[Standing]:
     return list(standings(slos().filter(enabled=True), now=now))
 
 
-def failing_gates(*, now: datetime | None = None) -> list[Standing]:
-    """Return the objectives that make releases wait."""
-    return [found for found in all_standings(now=now) if found.fails_gate]
-
-
 def standings(wanted: Iterable[SLO], *, now: datetime | None = None) -> Iterator[Standing]:
     """Return where these objectives stand, in their order; they come from `slos()`.
 

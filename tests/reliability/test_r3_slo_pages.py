@@ -218,4 +218,4 @@ def test_short_outages_are_told_in_minutes(admin, make_check):
     text = admin.get(page(SLO.objects.get(service=check.service))).content.decode()
 
     assert "4 min" in text
-    assert "3 h 36 min of" in text
+    assert "3 h 36 min" in text

@@ -112,11 +112,12 @@ def _facts(request: HttpRequest, found: Standing) -> list[tuple[str, object]]:
     threshold = f", within {slo.threshold_ms:,} ms" if slo.threshold_ms else ""
     return [
         ("Service", link(request, "service", slo.service_id, slo.service.name)),
-        ("About", f"{objectives.indicator_of(slo).title}{threshold}"),
+        ("Indicator", f"{objectives.indicator_of(slo).title}{threshold}"),
         ("Promised", objectives.promise(slo)),
         ("Reached", reached(found)),
         ("Known", percent(found.coverage) if found.coverage is not None else "nothing"),
-        ("Budget", f"{amount(found, found.budget)} of {amount(found, found.total)} so far"),
+        ("Budget", amount(found, found.budget)),
+        ("Counted so far", amount(found, found.total)),
         ("Spent", amount(found, found.bad)),
         ("Left", left(found)),
         ("Spent in a day", share(found.per_day)),
