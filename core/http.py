@@ -47,6 +47,14 @@ USER_AGENT = "OpsPlatform"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Any other header may be a secret by a name of the target's own.
 _HARMLESS_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+# What the library says of the commonest mistakes, in words.
+_TLS_TEXTS = {
+    "WRONG_VERSION_NUMBER": "The server does not speak TLS on this port",
+    "UNEXPECTED_EOF_WHILE_READING": "The connection was closed during the TLS handshake",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "The server refused the TLS handshake",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "The server speaks no version of TLS that is safe",
+    "UNSUPPORTED_PROTOCOL": "The server speaks no version of TLS that is safe",
+}
 _REPEATABLE = "Idempotency-Key"
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
@@ -344,6 +352,7 @@ def text_of(error: BaseException, *, otherwise: str = "The connection failed") -
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"The certificate is not valid: {error.verify_message}."
     if isinstance(error, ssl.SSLError):
-        return error.reason or "TLS failed"
+        reason = error.reason or "TLS failed"
+        return _TLS_TEXTS.get(reason, reason)
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number) if number and number > 0 else otherwise

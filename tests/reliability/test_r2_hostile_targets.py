@@ -107,6 +107,22 @@ def test_no_exception_opens_the_way_to_credentials_through_a_local_prefix():
     assert is_allowed("64:ff9b:1:801:c0:a801:500:0", port=80, policy=policy, allow=allow)
 
 
+def test_a_port_without_tls_is_told_in_words():
+    async def plain(_request):
+        return web.Response()
+
+    async def main():
+        async with serving(plain) as base, session(Policy.MONITOR) as client:
+            rules = Rules(60, 10)
+            target = probe.Target(1, 1, base.replace("http:", "https:"), rules, 20)
+            return await probe.probe(client, target, at=NOW)
+
+    result = asyncio.run(main())
+
+    assert result.failure == "tls"
+    assert result.detail == "The server does not speak TLS on this port"
+
+
 def test_a_body_goes_to_no_other_place():
     bodies = []
 
