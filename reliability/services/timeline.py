@@ -56,7 +56,7 @@ def announce(  # the incident is locked
     Incident.objects.filter(pk=incident.pk).update(seq=F("seq") + 1, told_at=timezone.now())
     incident.refresh_from_db(fields=["seq", "told_at"])
     # Headers need not even unseal.
-    first = Check.objects.defer("headers").filter(pk=incident.check_of_id)
+    first = Check.objects.defer("headers").filter(pk=incident.check_of_id or 0)
     check = alert.check_of if alert is not None else first.first()
     emit(
         actor=actor,
