@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.table import Row
@@ -169,17 +170,20 @@ def _curves(service: int, keys: list[int]) -> Iterator[Row]:
     Check.objects.filter(pk=keys[0]).update(interval_seconds=10)
     _past(keys[0], 10)
     for wanted, most in (("24h", 50), ("7d", 150), ("30d", 500), ("90d", 200)):
-        spent = _milliseconds(lambda w=wanted: latency.of_check(keys[0], w, now=_NOW))
+        spent = _milliseconds(partial(latency.of_check, keys[0], wanted, now=_NOW))
         yield Row(f"curve of {wanted}, asked each 10 s", spent, "ms", f"goal {most} ms", most)
 
 
 def _counts(keys: list[int]) -> Iterator[Row]:
     from reliability.selectors import results
 
-    def counting(some: list[int], length: timedelta, end: datetime, **wanted: float) -> float:
-        return _milliseconds(
-            lambda: results.counts(some, start=end - length, end=end, **wanted)  # type: ignore[arg-type]  # one keyword
-        )
+    def counting(
+        some: list[int], length: timedelta, end: datetime, threshold_ms: float | None = None
+    ) -> float:
+        def count() -> object:
+            return results.counts(some, start=end - length, end=end, threshold_ms=threshold_ms)
+
+        return _milliseconds(count)
 
     month = timedelta(days=30)
     yield Row("counting 30 days of 10 s", counting(keys[:1], month, _NOW), "ms", "goal 10 ms", 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,12 +50,16 @@ def page(check, query=""):
     return f"/admin/reliability/sample/check/{check.pk}/{query}"
 
 
+def moments(text):
+    return re.findall(r">(\d\d:\d\d:\d\d)<", text)
+
+
 def test_a_day_of_the_past_is_shown(get, check):
     text = get(page(check, "?day=2026-06-01"))
 
     assert "10 results of the schedule on 2026-06-01" in text
     assert "2 failed, 20.00 %" in text
-    assert text.count("<time datetime") == 10
+    assert moments(text) == [f"{2 * number:02}:00:00" for number in range(9, -1, -1)]
     assert text.count("No &lt;answer&gt; in time") == 2
     assert "?day=2026-05-31" in text
     assert "?day=2026-06-02" in text
@@ -65,7 +70,7 @@ def test_a_day_of_the_past_is_shown(get, check):
 def test_only_failed_ones_can_be_shown(get, check):
     text = get(page(check, "?day=2026-06-01&failed=1"))
 
-    assert text.count("<time datetime") == 2
+    assert len(moments(text)) == 2
     assert "day=2026-05-31&amp;failed=1" in text
 
 
@@ -75,10 +80,10 @@ def test_a_long_day_has_pages(get, check, monkeypatch):
     first = get(page(check, "?day=2026-06-01"))
     second = get(page(check, "?day=2026-06-01&before=2026-06-01T12:00:00%2B00:00"))
 
-    assert first.count("<time datetime") == second.count("<time datetime") == 4
+    assert len(moments(first)) == len(moments(second)) == 4
     assert "before=2026-06-01T12%3A00%3A00%2B00%3A00" in first
-    assert "2026-06-01T18:00:00Z" in first
-    assert "2026-06-01T10:00:00Z" in second
+    assert "18:00:00" in moments(first)
+    assert "10:00:00" in moments(second)
     assert "Newest of this day" in second
 
 
@@ -95,7 +100,7 @@ def test_whatever_is_no_day_is_today(get, check, query):
 
 @pytest.mark.parametrize("before", ["x", "2026-06-01T12:00:00", "2020-01-01T00:00:00%2B00:00"])
 def test_a_place_that_is_none_is_the_begin(get, check, before):
-    assert get(page(check, f"?day=2026-06-01&before={before}")).count("<time datetime") == 10
+    assert len(moments(get(page(check, f"?day=2026-06-01&before={before}")))) == 10
 
 
 @pytest.mark.parametrize("role", sorted(set(ROLES) - {"user"}))

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils import timezone
 
-from core.components import Column, Table, when
+from core.components import Column, Table
 from reliability.admin.contexts.shared import verdict
 from reliability.admin.display import milliseconds
 from reliability.selectors import results
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 200
 _DAY: Final = timedelta(days=1)
 _COLUMNS: Final = (
-    Column("At"),
+    Column("At, UTC"),
     Column("Result"),
     Column("Answer"),
     Column("Asked"),
@@ -75,7 +75,7 @@ def _table(found: list[Found], *, only_failed: bool) -> Table:
         columns=_COLUMNS,
         rows=[
             [
-                when(one.at),
+                f"{one.at.astimezone(UTC):%H:%M:%S}",
                 verdict(ok=one.ok),
                 results.answer_of(one.detail, one.status_code),
                 "by hand" if one.manual else "",
