@@ -365,9 +365,9 @@ def _times(read: _Reader, n: int, form: int) -> list[int]:
         return []
     unit = _UNITS[form]
     first, beat = read.number() * unit, read.number() * unit
-    lates = read.signed(n - 1, unit) if form == _DAY else read.bits(n - 1)
+    delays = read.signed(n - 1, unit) if form == _DAY else read.bits(n - 1)
     regular = range(0, n * beat, beat) if beat else repeat(0, n)
-    return list(map(add, accumulate(lates, initial=first), regular))
+    return list(map(add, accumulate(delays, initial=first), regular))
 
 
 def _put_latencies(out: bytearray, latencies: Sequence[float]) -> None:

@@ -270,7 +270,7 @@ const scrollers = new ResizeObserver((entries) => {
 // What arrives later is treated as what was there: times, copy buttons.
 const prepare = () => {
   showTimes();
-  for (const box of all(".select2-container [role=combobox]:not([aria-label]), .select2-container [role=textbox]:not([aria-label])")) {
+  for (const box of all(".select2-container [role=combobox]:not([aria-label]), .select2-container [role=textbox]:not([aria-label]), .select2-container [role=searchbox]:not([aria-label])")) {
     const select = box.closest(".select2-container").previousElementSibling;
     box.ariaLabel = one(`label[for="${select?.id}"]`)?.textContent ?? "Choice";
   }
