@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.utils import timezone
 
-from reliability.engine import recurrence
 from reliability.models import Heartbeat, HeartbeatPing
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.db.models import QuerySet
 
 PATH: Final = "/hb/"
@@ -64,16 +64,3 @@ def durations(check_id: int) -> dict[str, Any]:
 def pings(check_id: int) -> QuerySet[HeartbeatPing]:
     """Return what a job reported, newest first."""
     return HeartbeatPing.objects.filter(heartbeat_id=check_id).order_by("-id")
-
-
-def next_times(heartbeat: Heartbeat, *, most: int = 5) -> list[datetime]:
-    """Return when the next reports are expected, without the grace."""
-    now = timezone.now()
-    if heartbeat.schedule == Heartbeat.Schedule.CRON:
-        found = recurrence.cron_after(heartbeat.cron, heartbeat.time_zone, now)
-        return [moment.astimezone(UTC) for moment in islice(found, most)]
-    if heartbeat.last_success_at is None:
-        return []
-    period = timedelta(seconds=heartbeat.period_seconds)
-    first = heartbeat.last_success_at + period
-    return [first + number * period for number in range(most)]

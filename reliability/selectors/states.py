@@ -43,13 +43,6 @@ def worst_state(service: Service) -> State:
     return next((state for state in WORST_FIRST if state in said), State.UNKNOWN)
 
 
-def service_since(service: Service) -> datetime | None:
-    """Return since when the worst state of a service holds; None without a check that is on."""
-    worst = worst_state(service)
-    said = [check.says for check in service.checks.all() if check.enabled]
-    return min((says.since for says in said if says.state is worst), default=None)
-
-
 def next_probe(check: Check) -> datetime | None:
     """Return when a check is to be asked next; None if it is off or was never asked."""
     state = check.state
