@@ -147,7 +147,7 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
         """Leave out the times, which go along."""
         listed = [str(window) for window in objs]
-        return [*listed], {"windows": len(listed)}, set(), []
+        return [*listed], {"maintenance": len(listed)}, set(), []
 
     @admin.action(description="Cancel what is still to come", permissions=["change"])
     def cancel(

@@ -200,7 +200,7 @@ class SLOAdmin(WatchedAdmin[SLO]):
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
         """Leave out the snapshots, which may be thousands."""
         listed = [str(slo) for slo in objs]
-        return [*listed, ["with all snapshots"]], {"SLOs": len(listed)}, set(), []
+        return [*listed, ["with all snapshots"]], {"objectives": len(listed)}, set(), []
 
     def delete_service(self, request: HttpRequest, obj: SLO) -> None:
         changes.delete(actor=actor_of(request), slo_id=obj.pk)

@@ -102,7 +102,7 @@ class Heartbeat(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.cron if self.schedule == "cron" else f"every {self.period_seconds} s"
+        return str(self.check_of)
 
 
 class HeartbeatPing(models.Model):
@@ -124,6 +124,7 @@ class HeartbeatPing(models.Model):
     body = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = "report"
         default_permissions = ("view",)
         ordering = ["-id"]
         indexes = [models.Index(name="ping_of_heartbeat", fields=["heartbeat", "-id"])]

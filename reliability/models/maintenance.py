@@ -74,6 +74,8 @@ class MaintenanceWindow(models.Model):
     planned_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
+        verbose_name = "maintenance"
+        verbose_name_plural = "maintenance"
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(

@@ -78,8 +78,7 @@ class SLO(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        verbose_name = "SLO"
-        verbose_name_plural = "SLOs"
+        verbose_name = "objective"
         ordering = ["service__name", "id"]
         constraints = [
             models.CheckConstraint(
