@@ -12,7 +12,8 @@ from reliability.engine.strikes import Rules, State
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reliability.models.checks import Check, CheckState
+    from reliability.models.checks import Check
+    from reliability.models.states import CheckState
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.masking import HIDDEN
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
-from reliability.models.checks import PAUSED
+from reliability.models.states import PAUSED
 from reliability.services import check_alerts, dependencies, news, objectives, rhythms, states
 from reliability.services.validation import validate
 

@@ -12,7 +12,7 @@ from audit.services.records import record
 from core.errors import InvalidInputError, NotFoundError
 from core.targets import shown_url
 from reliability.models import Check, CheckState, Service, StateSegment
-from reliability.models.checks import PAUSED
+from reliability.models.states import PAUSED
 from reliability.services import news
 from reliability.services.catalogue import OPEN_CHECK_FIELDS
 
