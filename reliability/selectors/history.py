@@ -23,7 +23,7 @@ from reliability.engine.history import (
 )
 from reliability.engine.strikes import Rules, Standing
 from reliability.models import Check, StateSegment
-from reliability.models.checks import PAUSED
+from reliability.models.states import PAUSED
 from reliability.selectors import maintenance, ranks
 from reliability.selectors.epoch import Micros
 
@@ -119,7 +119,7 @@ def _steady(service_ids: Collection[int], start: datetime, end: datetime) -> Que
         segments__standing=Standing.UP.value,
         segments__started_at__lte=start,
     )
-    return ranks.ranked(up).filter(valid_until__gte=end.timestamp())
+    return ranks.ranked(up).filter(valid_until__gte=micros(end))
 
 
 def windows(*, service_id: int = 0, check_id: int = 0) -> dict[str, History]:

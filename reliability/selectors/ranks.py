@@ -9,30 +9,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import (
+    BigIntegerField,
     Case,
     Count,
     F,
-    FloatField,
-    Func,
     IntegerField,
     Min,
     Q,
     When,
     Window,
 )
-from django.db.models.functions import Coalesce, Greatest, RowNumber
+from django.db.models.functions import Cast, Coalesce, Greatest, RowNumber
 from django.utils import timezone
 
+from reliability.engine.history import micros
 from reliability.engine.strikes import State
 from reliability.models import Check
+from reliability.selectors.epoch import Micros
 from reliability.selectors.states import WORST_FIRST, checks
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import QuerySet
-    from django.db.models.sql.compiler import SQLCompiler
 
     from reliability.models.says import Says
 
@@ -40,42 +39,24 @@ RANK: Final = {state.value: number for number, state in enumerate(WORST_FIRST)}
 UNKNOWN: Final = RANK[State.UNKNOWN.value]
 OFF: Final = len(WORST_FIRST)
 """The rank of a check that is switched off: after all others."""
+_SECOND: Final = 1_000_000
 
 
-class _Seconds(Func):
-    """A moment as seconds since 1970."""
-
-    output_field = FloatField()
-
-    def as_sqlite(
-        self,
-        compiler: SQLCompiler,
-        connection: BaseDatabaseWrapper,
-        **more: Any,  # noqa: ANN401
-    ) -> tuple[str, Any]:
-        """Count from the Julian day, which keeps parts of a second."""
-        template = "((julianday(%(expressions)s) - 2440587.5) * 86400.0)"
-        return super().as_sql(compiler, connection, template=template, **more)
-
-    def as_postgresql(
-        self,
-        compiler: SQLCompiler,
-        connection: BaseDatabaseWrapper,
-        **more: Any,  # noqa: ANN401
-    ) -> tuple[str, Any]:
-        """Ask for the epoch."""
-        template = "EXTRACT(EPOCH FROM %(expressions)s)::double precision"
-        return super().as_sql(compiler, connection, template=template, **more)
+def _wide(name: str) -> Cast:
+    """Return a number of seconds that holds as many microseconds: PostgreSQL would overflow."""
+    return Cast(name, BigIntegerField())
 
 
 def ranked(found: QuerySet[Check]) -> QuerySet[Any]:
-    """Give each check its `rank` (see `WORST_FIRST`) and, in seconds, `began`: since when."""
-    now = timezone.now().timestamp()
-    since = _Seconds("state__since")
+    """Give each check its `rank` (see `WORST_FIRST`) and, in microseconds, `began`: since when."""
+    now = micros(timezone.now())
+    since = Micros("state__since")
     valid_until = Coalesce(
-        _Seconds("state__valid_until"),
-        _Seconds("state__last_at") + 1.5 * F("interval_seconds") + F("timeout_seconds"),
-        output_field=FloatField(),
+        Micros("state__valid_until"),
+        Micros("state__last_at")
+        + _wide("interval_seconds") * (3 * _SECOND // 2)
+        + _wide("timeout_seconds") * _SECOND,
+        output_field=BigIntegerField(),
     )
     said = Case(
         *(When(state__state=state, then=rank) for state, rank in RANK.items()),
@@ -95,7 +76,7 @@ def ranked(found: QuerySet[Check]) -> QuerySet[Any]:
             began=Case(
                 When(is_valid | Q(state__last_at=None), then=F("since")),
                 default=Greatest("valid_until", "since"),
-                output_field=FloatField(),
+                output_field=BigIntegerField(),
             ),
         )
     )
