@@ -55,8 +55,8 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
             "When",
             {
                 "fields": [
-                    ("repeat", "starts_at", "duration_minutes"),
-                    ("time_zone", "every"),
+                    ("starts_at", "time_zone", "duration_minutes"),
+                    ("repeat", "every"),
                     "on_weekdays",
                     ("on_month_days", "cron"),
                     ("until", "count"),
@@ -116,8 +116,12 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
         form_url: str = "",
         obj: MaintenanceWindow | None = None,
     ) -> HttpResponse:
-        context["times"] = getattr(context["adminform"].form, "times", None)
+        form = context["adminform"].form
+        context["times"] = getattr(form, "times", None)
+        if context["times"] is not None:
+            context["zone"] = form.cleaned_data["time_zone"]
         if obj is not None and context["times"] is None:
+            context["zone"] = obj.time_zone
             context["planned"] = list(
                 obj.occurrences.filter(ends_at__gt=timezone.now()).order_by("starts_at")[:10]
             )

@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from core.errors import DomainError
+from reliability.admin.wall_time import WallTimeField, zone_named
 from reliability.models import MaintenanceWindow
 from reliability.services import maintenance
 
@@ -21,6 +22,15 @@ _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturda
 class MaintenanceForm(forms.ModelForm[MaintenanceWindow]):
     """A window of maintenance."""
 
+    starts_at = WallTimeField(
+        label="Begins",
+        help_text="In the time zone beside it. Further times are at the same time of day.",
+    )
+    until = WallTimeField(
+        label="Until",
+        required=False,
+        help_text="No time begins after this, in the same time zone.",
+    )
     duration_minutes = forms.IntegerField(
         label="Lasts, in minutes", min_value=1, max_value=30 * 1440, initial=60
     )
@@ -59,9 +69,7 @@ class MaintenanceForm(forms.ModelForm[MaintenanceWindow]):
             "reason",
         ]
         labels: ClassVar = {
-            "starts_at": "Begins",
             "every": "Every how many days, weeks or months",
-            "until": "Until",
             "count": "How often at most",
             "reason": "Why it was not declared in time",
         }
@@ -75,10 +83,25 @@ class MaintenanceForm(forms.ModelForm[MaintenanceWindow]):
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
         super().__init__(*args, **options)
+        self._set_zone()
         if self.instance.pk is not None:
             self.initial["duration_minutes"] = -(-self.instance.duration_seconds // 60)
             self.initial["on_weekdays"] = self.instance.weekdays
             self.initial["on_month_days"] = ", ".join(map(str, self.instance.month_days))
+
+    def _set_zone(self) -> None:
+        """Have moments typed and shown in the zone that the form itself names."""
+        name = self.add_prefix("time_zone")
+        zone = (
+            self.data.get(name, "")
+            if self.is_bound
+            else self.get_initial_for_field(self.fields["time_zone"], "time_zone")
+        )
+        for moment in ("starts_at", "until"):
+            field = self.fields.get(moment)
+            if isinstance(field, WallTimeField):
+                field.zone = zone_named(zone)
+                field.stored = getattr(self.instance, moment)
 
     def clean_on_month_days(self) -> list[int]:
         """Read the numbers."""

@@ -1,6 +1,6 @@
 // Shows of maintenance only what the chosen kind of repeat needs. Without this everything is shown,
 // and what a kind does not need is left alone.
-const always = ["time_zone", "until", "count"];
+const always = ["until", "count"];
 const needs = {
   once: [],
   daily: [...always, "every"],

@@ -5,8 +5,8 @@ import pytest
 pytestmark = pytest.mark.browser
 
 PATH = "/admin/reliability/maintenancewindow/add/"
-ALWAYS = {"repeat", "starts_at", "duration_minutes", "reason"}
-AGAIN = {"time_zone", "until", "count"}
+ALWAYS = {"repeat", "starts_at", "time_zone", "duration_minutes", "reason"}
+AGAIN = {"until", "count"}
 NEEDS = {
     "once": set(),
     "daily": {*AGAIN, "every"},
