@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import signal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -36,6 +37,12 @@ _KINDS: Final = {
 }
 _EXIT_CODE: Final = re.compile(r"[0-9]{1,3}")
 _MOST_EXIT_CODE: Final = 255
+# What systemd tells of a job that a signal ended is its name; shells tell 128 and its number.
+_BY_SIGNAL: Final = {
+    name: 128 + number
+    for full, number in signal.Signals.__members__.items()
+    for name in (full, full.removeprefix("SIG"))
+}
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PLAIN: Final = "text/plain; charset=utf-8"
 _UNKNOWN: Final = (
@@ -44,7 +51,8 @@ _UNKNOWN: Final = (
 )
 _AWAY: Final = "The report could not be stored; report again in a few seconds.\n"
 _NONSENSE: Final = (
-    "Add nothing to the address for a success, or /start, /fail, /log or the exit code, 0 to 255.\n"
+    "Add nothing to the address for a success, or /start, /fail, /log, the exit code, 0 to 255, or "
+    "the name of the signal that ended the job, as in /KILL.\n"
 )
 
 
@@ -58,9 +66,9 @@ def report(request: HttpRequest, token: str, what: str = "") -> HttpResponse:
     if request.method not in METHODS:
         return _answer("Use GET, HEAD or POST.\n", status=405, headers={"Allow": "GET, HEAD, POST"})
     what = what.rstrip("/")
-    kind, exit_code = _KINDS.get(what), None
-    if kind is None and _EXIT_CODE.fullmatch(what) and int(what) <= _MOST_EXIT_CODE:
-        kind, exit_code = Kind.SUCCESS, int(what)
+    kind, exit_code = _KINDS.get(what), _exit_code(what)
+    if exit_code is not None:
+        kind = Kind.FAIL if exit_code else Kind.SUCCESS
     run_id = request.GET.get("rid", "")
     if len(run_id) > heartbeats.MAX_RUN_ID or not run_id.isprintable():
         text = f"A run id has up to {heartbeats.MAX_RUN_ID} printable characters.\n"
@@ -92,6 +100,13 @@ class ReportMiddleware:
             return self._get_response(request)
         token, _, what = path.removeprefix(PATH).partition("/")
         return report(request, token, what)
+
+
+def _exit_code(what: str) -> int | None:
+    """Return the exit code that a report tells, by number or by the name of a signal."""
+    if _EXIT_CODE.fullmatch(what) and int(what) <= _MOST_EXIT_CODE:
+        return int(what)
+    return _BY_SIGNAL.get(what)
 
 
 def _take(

@@ -173,6 +173,9 @@ def test_a_report_after_a_miss_ends_the_incident(make_heartbeat, ping):
         ("fail", "fail", None, "Reported a failure"),
         ("3", "fail", 3, "Ended with exit code 3"),
         ("255", "fail", 255, "Ended with exit code 255"),
+        ("KILL", "fail", 137, "Ended with exit code 137"),
+        ("SIGTERM", "fail", 143, "Ended with exit code 143"),
+        ("SEGV", "fail", 139, "Ended with exit code 139"),
     ],
 )
 def test_a_failure_is_down_at_once(make_heartbeat, ping, what, kind, code, words):
@@ -279,7 +282,9 @@ def test_an_unknown_address_is_answered_alike_and_nothing_is_written(make_heartb
     assert HeartbeatPing.objects.count() == 0
 
 
-@pytest.mark.parametrize("what", ["256", "-1", "stop", "start/more", "1.5", "1000"])
+@pytest.mark.parametrize(
+    "what", ["256", "-1", "stop", "start/more", "1.5", "1000", "kill", "SIG", "SIG_DFL", "KILLED"]
+)
 def test_a_known_address_with_nonsense_is_told_what_there_is(make_heartbeat, ping, what):
     answer = ping(make_heartbeat(), what)
 

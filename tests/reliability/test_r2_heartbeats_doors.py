@@ -1,8 +1,11 @@
 """Heartbeats by API and in the console (R2, R8)."""
 
+import subprocess
+
 import pytest
 
 from audit.models import AuditRecord
+from reliability.admin.contexts.heartbeats import commands
 from reliability.models import Check, Heartbeat, HeartbeatPing
 from reliability.services import catalogue
 
@@ -190,3 +193,27 @@ def test_lists_cost_the_same_for_many_rows(
 
     with django_assert_max_num_queries(20):
         client.get("/admin/reliability/heartbeat/")
+
+
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [({"EXIT_STATUS": "0"}, "0"), ({"EXIT_STATUS": "KILL"}, "KILL"), ({}, "fail")],
+)
+def test_the_service_of_systemd_tells_how_its_job_ended(heartbeat, tmp_path, told, what):
+    recipe = dict(commands(heartbeat, "https://ops.example/hb/token"))["As a systemd service"]
+    line = recipe.rpartition("/bin/sh -c '")[2].removesuffix("'")
+    stub = tmp_path / "curl"
+    stub.write_text('#!/bin/sh\necho "$@"\n')
+    stub.chmod(0o755)
+
+    # systemd makes $ of $$ before the shell sees the line.
+    script = line.replace("$$", "$")
+    ran = subprocess.run(
+        ["/bin/sh", "-c", script],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **told},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ran.stdout.split()[-1] == f"https://ops.example/hb/token/{what}"

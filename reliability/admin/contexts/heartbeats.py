@@ -20,12 +20,14 @@ CHANGE_CHECK: Final = "reliability.change_check"
 _SHOWN: Final = 20
 _RUN_ID_SHOWN: Final = 80
 _MINUTE_MS: Final = 60_000
+_CURL: Final = "curl -fsS -m 10 --retry 5 -o /dev/null"
+# systemd makes $ of $$, and tells no status of a job that it could not even start.
 _SYSTEMD: Final = """\
 [Service]
 Type=oneshot
-ExecStartPre=-curl -fsS -m 10 --retry 5 -o /dev/null {address}/start
+ExecStartPre=-{curl} {address}/start
 ExecStart=/path/to/job
-ExecStopPost=-/bin/sh -c 'curl -fsS -m 10 --retry 5 -o /dev/null {address}/$EXIT_STATUS'"""
+ExecStopPost=-/bin/sh -c '{curl} {address}/$${{EXIT_STATUS:-fail}}'"""
 
 
 def heartbeat_of(request: HttpRequest, check: Check) -> dict[str, Any]:
@@ -51,29 +53,29 @@ def heartbeat_of(request: HttpRequest, check: Check) -> dict[str, Any]:
 
 def commands(heartbeat: Heartbeat, address: str) -> list[tuple[str, str]]:
     """Return how a job reports, ready to copy."""
-    curl = "curl -fsS -m 10 --retry 5 -o /dev/null"
     when_due = heartbeat.cron if heartbeat.schedule == Heartbeat.Schedule.CRON else "0 2 * * *"
-    whole = f"{curl} {address}/start; /path/to/job; {curl} {address}/$?"
+    whole = f"{_CURL} {address}/start; /path/to/job; {_CURL} {address}/$?"
     return [
-        ("Success", f"{curl} {address}"),
+        ("Success", f"{_CURL} {address}"),
         ("Start, run, end with its exit code", whole),
         ("As a line of a crontab", f"{when_due} {whole}"),
-        ("As a systemd service", _SYSTEMD.format(address=address)),
-        ("With the end of its log", f"tail -c 10000 job.log | {curl} --data-binary @- {address}"),
+        ("As a systemd service", _SYSTEMD.format(curl=_CURL, address=address)),
+        ("With the end of its log", f"tail -c 10000 job.log | {_CURL} --data-binary @- {address}"),
     ]
+
+
+def expected(heartbeat: Heartbeat) -> str:
+    """Return how often a job has to report."""
+    if heartbeat.schedule == Heartbeat.Schedule.CRON:
+        return f"{heartbeat.cron} ({heartbeat.time_zone})"
+    return f"every {seconds(heartbeat.period_seconds)}"
 
 
 def rhythm_facts(heartbeat: Heartbeat) -> list[tuple[str, object]]:
     """Return how often a job has to report, and when it did."""
-    is_cron = heartbeat.schedule == Heartbeat.Schedule.CRON
-    every = (
-        f"{heartbeat.cron} ({heartbeat.time_zone})"
-        if is_cron
-        else f"every {seconds(heartbeat.period_seconds)}"
-    )
     longest = heartbeat.max_runtime_seconds or max(heartbeat.grace_seconds, LEAST_RUNTIME)
     facts: list[tuple[str, object]] = [
-        ("Expected", every),
+        ("Expected", expected(heartbeat)),
         ("May be late by", seconds(heartbeat.grace_seconds)),
         ("A run may take", seconds(longest)),
         ("Last success", when(heartbeat.last_success_at, "never")),
