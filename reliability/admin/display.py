@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
@@ -20,11 +22,23 @@ from reliability.selectors.results import answer_of
 from reliability.services import uptime_tests
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.contrib.admin import ModelAdmin
     from django.http import HttpRequest, HttpResponse
 
     from reliability.engine.history import History
     from reliability.models import Check
+
+# From here on a tenth of a millisecond tells nothing more.
+_SHORT_MS: Final = 9.95
+
+
+def clock(moment: datetime) -> str:
+    """Return when a result was found, to the second in UTC; the day stands there if it is over."""
+    utc = moment.astimezone(UTC)
+    day = "" if utc.date() == timezone.now().astimezone(UTC).date() else f"{utc.day} {utc:%b} "
+    return f"{day}{utc:%H:%M:%S}"
 
 
 def answer_field(request: HttpRequest) -> tuple[str, ...]:
@@ -48,8 +62,11 @@ def web_link(url: str) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a latency as text."""
-    return "" if value is None else f"{value:,.0f} ms"
+    """Return a latency as text, a short one to a tenth; whole numbers are settings."""
+    if value is None:
+        return ""
+    is_short = isinstance(value, float) and value < _SHORT_MS
+    return f"{value:,.{1 if is_short else 0}f} ms"
 
 
 def last_answer(check: Check) -> str:

@@ -133,19 +133,19 @@ class SampleAdmin(RecordAdmin[Sample]):
 
     @admin.display(description="Name lookup")
     def name_lookup(self, sample: Sample) -> str:
-        return milliseconds(sample.dns_ms)
+        return milliseconds(sample.dns_ms or None)
 
     @admin.display(description="Connection")
     def connection(self, sample: Sample) -> str:
-        return milliseconds(sample.connect_ms)
+        return milliseconds(sample.connect_ms or None)
 
     @admin.display(description="TLS")
     def tls(self, sample: Sample) -> str:
-        return milliseconds(sample.tls_ms)
+        return milliseconds(sample.tls_ms or None)
 
     @admin.display(description="First byte")
     def first_byte(self, sample: Sample) -> str:
-        return milliseconds(sample.first_byte_ms)
+        return milliseconds(sample.first_byte_ms or None)
 
     @admin.display(description="What it answered")
     def answered(self, sample: Sample) -> str:

@@ -12,8 +12,8 @@ from django.utils.safestring import mark_safe
 
 from core.components import Column, Table, when
 from reliability.admin.contexts.heartbeats import heartbeat_of
-from reliability.admin.contexts.shared import TIMINGS, link, timings, verdict, watched
-from reliability.admin.display import last_answer, milliseconds
+from reliability.admin.contexts.shared import PHASES, link, timings, verdict, watched
+from reliability.admin.display import clock, last_answer, milliseconds
 from reliability.engine import assertions
 from reliability.models import Check, Sample
 from reliability.selectors import results, states
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 _RESULTS_SHOWN: Final = 20
 _LOOKED_BACK: Final = timedelta(days=7)
+# A look-up of records is one piece, and a heartbeat is not asked.
+_PHASES_OF_KIND: Final[dict[str, dict[str, str]]] = {
+    Check.Kind.HTTP: PHASES,
+    Check.Kind.TCP: {key: PHASES[key] for key in ("dns_ms", "connect_ms")},
+    Check.Kind.TLS: {key: PHASES[key] for key in ("dns_ms", "connect_ms", "tls_ms")},
+    Check.Kind.ICMP: {"dns_ms": PHASES["dns_ms"], "first_byte_ms": "Reply"},
+}
 
 
 def check_context(request: HttpRequest, check: Check, *, sees_urls: bool) -> dict[str, Any]:
@@ -48,7 +55,9 @@ def check_context(request: HttpRequest, check: Check, *, sees_urls: bool) -> dic
         # Nobody can ask it, and when it is late stands among the facts.
         shown |= {"run_url": "", "next_at": None}
     elif request.user.has_perm("reliability.view_sample"):
-        shown["results"] = _results(check)
+        phases = _PHASES_OF_KIND.get(check.kind, {})
+        shown["results"] = _results(check, phases)
+        shown["phases"] = ",".join(f"{key}:{label}" for key, label in reversed(phases.items()))
     return shown
 
 
@@ -130,41 +139,43 @@ _FACTS_OF_KIND: Final[Mapping[str, Callable[[Check], list[tuple[str, object]]]]]
 }
 
 
-def _results(check: Check) -> Table:
+def _results(check: Check, phases: Mapping[str, str]) -> Table:
     newest = Sample.objects.filter(check_of=check).order_by("-at").defer("excerpt")
     rows = [
         [
-            when(sample.at),
+            clock(sample.at),
             verdict(ok=sample.ok),
             _said(sample),
-            *timings(
-                sample.dns_ms,
-                sample.connect_ms,
-                sample.tls_ms,
-                sample.first_byte_ms,
-                sample.latency_ms,
-            ),
+            *timings(*(getattr(sample, key) for key in phases), sample.latency_ms),
         ]
         for sample in newest[:_RESULTS_SHOWN]
     ]
     return Table(
-        columns=[Column("At"), Column("Result"), Column("Answer"), *TIMINGS],
-        rows=rows if len(rows) == _RESULTS_SHOWN else [*rows, *_packed(check, len(rows))],
+        columns=[
+            Column("At, UTC"),
+            Column("Result"),
+            Column("Answer"),
+            *(
+                Column(label, numeric=True)
+                for label in (*phases.values(), "Total" if phases else "Latency")
+            ),
+        ],
+        rows=rows if len(rows) == _RESULTS_SHOWN else [*rows, *_packed(check, len(rows), phases)],
         caption="Last results",
         empty="No result yet. The first comes within seconds.",
     )
 
 
-def _packed(check: Check, shown: int) -> list[list[Any]]:
+def _packed(check: Check, shown: int, phases: Mapping[str, str]) -> list[list[Any]]:
     """Return older results, whose rows have left; their phases are added up by the hour."""
     now = timezone.now()
     found = results.of_check(check.pk, start=now - _LOOKED_BACK, end=now)
     return [
         [
-            when(one.at),
+            clock(one.at),
             verdict(ok=one.ok),
             _said(one),
-            *timings(None, None, None, None, one.latency_ms),
+            *timings(*(None for _ in phases), one.latency_ms),
         ]
         for one in itertools.islice(found, shown, _RESULTS_SHOWN)
     ]

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from reliability.engine.history import History
     from reliability.models import Service
 
-TIMINGS: Final = (
-    Column("Name", numeric=True),
-    Column("Connection", numeric=True),
-    Column("TLS", numeric=True),
-    Column("First byte", numeric=True),
-    Column("Total", numeric=True),
-)
-"""The last columns of a table of results; `timings` fills them."""
+PHASES: Final = {
+    "dns_ms": "Name",
+    "connect_ms": "Connection",
+    "tls_ms": "TLS",
+    "first_byte_ms": "First byte",
+}
+"""What an answer's time is made of."""
+TIMINGS: Final = tuple(Column(label, numeric=True) for label in (*PHASES.values(), "Total"))
+"""The last columns of a table of results of every kind; `timings` fills them."""
 _SHOWN: Final = 10
 _MANY: Final = 500
 _known: Memory[int, dict[str, History]] = Memory(most=20, seconds=30)
@@ -80,14 +81,20 @@ def verdict(*, ok: bool) -> str:
 
 
 def timings(*spent: float | None) -> list[str]:
-    """Return the cells of `TIMINGS`."""
-    return [milliseconds(value) for value in spent]
+    """Return the cells of `TIMINGS`; what did not happen took no time and stays empty."""
+    return [milliseconds(value or None) for value in spent]
 
 
 def lasted(incident: Incident) -> str:
     """Return how long an incident lasted, or lasts."""
     end = incident.resolved_at or timezone.now()
     return span(round((end - incident.started_at).total_seconds() * 1_000_000))
+
+
+def so_far(incident: Incident) -> str:
+    """Return how long an incident lasted, or for how long it lasts already."""
+    spent = lasted(incident)
+    return spent if incident.resolved_at else f"for {spent}"
 
 
 def _incidents(found: QuerySet[Incident]) -> Table:
@@ -109,7 +116,7 @@ def _incidents(found: QuerySet[Incident]) -> Table:
                     incident.title,
                 ),
                 when(incident.started_at),
-                lasted(incident),
+                so_far(incident),
                 incident.owner or "-",
             ]
             for incident in newest[:_SHOWN]
