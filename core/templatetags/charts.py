@@ -56,12 +56,14 @@ def chart(
     threshold: float | None = None,
     threshold_label: str = "Slow above",
     ranges: bool = True,
+    most: float | None = None,
 ) -> dict[str, Any]:
     """Draw columns of a JSON answer over time.
 
     `series` names them, the main one first: "p95_ms:95th percentile,p50_ms:Median". `on` names
     the live events that have it read again, `live` a value of the live figures to show beside the
-    title. The chosen range stands in the address as `?range=`; `src` gets it as it is.
+    title, `most` where the axis ends; without it, it ends above the greatest value. The chosen
+    range stands in the address as `?range=`; `src` gets it as it is.
     """
     request = context.get("request")
     wanted = request.GET.get("range", "") if request is not None else ""
@@ -78,6 +80,7 @@ def chart(
         "live": live,
         "threshold": threshold,
         "threshold_label": threshold_label,
+        "most": most,
         "ranges": [(key, _RANGE_WORDS[key], key == current) for key in RANGES] if ranges else [],
         "current": current if ranges else "",
     }

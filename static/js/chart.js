@@ -71,7 +71,8 @@ class Chart {
       if (most < 0 || value >= main[most]) most = index;
     });
     const about = data.is_estimate ? "about " : "";
-    const told = last < 0 ? "no data in this range"
+    const hasFailed = data.failed?.some(Boolean);
+    const told = last < 0 ? `no ${hasFailed ? "good answer" : "data"} in this range`
       : `latest ${about}${this.value(main[last])}, maximum ${about}${this.value(main[most])}`;
     this.plot.setAttribute("aria-label", `${this.title}: ${told}.${last < 0 ? "" : " Arrow keys read values."}`);
     if (!this.isLive) this.now.textContent = told;
@@ -79,8 +80,12 @@ class Chart {
     const top = Math.max(1, ...this.series.flatMap(({ key }) => data[key]).map((value) => value ?? 0));
     // A limit far above would press the curves flat; the words below name it all the same.
     this.limit = limit <= 2.5 * top ? limit : 0;
-    this.third = third(Math.max(top, this.limit * 1.05) / 3);
-    this.isEmpty = this.series.every(({ key }) => data[key].every((value) => value == null)) && !data.failed?.some(Boolean);
+    // The axis has three parts, or four where its end is given.
+    const end = Number(this.figure.dataset.most) || 0;
+    this.part = end ? end / 4 : third(Math.max(top, this.limit * 1.05) / 3);
+    this.parts = end ? [0, 1, 2, 3, 4] : [0, 1, 2, 3];
+    this.isBlank = this.series.every(({ key }) => data[key].every((value) => value == null));
+    this.isEmpty = this.isBlank && !hasFailed;
     const { moment } = this;
     if (this.drawing && !this.isEmpty) this.drawing.setData(this.columns());
     else this.draw();
@@ -111,14 +116,15 @@ class Chart {
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
       scales: {
         x: { range: () => [Date.parse(this.data.start) / 1000, Date.parse(this.data.end) / 1000] },
-        y: { range: () => [0, this.third * 3] },
+        y: { range: () => [0, this.part * this.parts.at(-1)] },
       },
       axes: [
         { ...axis, size: 24, gap: 6, space: 70, grid: { show: false }, values: times },
         {
-          ...axis, size: 52, gap: 8, splits: () => [0, 1, 2, 3].map((part) => part * this.third),
+          ...axis, size: 52, gap: 8, splits: () => this.parts.map((part) => part * this.part),
           grid: { stroke: colour("hairline"), width: 1 },
-          values: (_, splits) => splits.map((value) => number(value)),
+          // Where no value is known, an axis would only pretend.
+          values: (_, splits) => splits.map((value) => (this.isBlank ? "" : number(value))),
         },
       ],
       series: [{}, ...this.series.map(({ label }, index) => ({
