@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import PermissionDenied
+from django.forms.widgets import Script
 from django.http import HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -18,12 +19,13 @@ from core.adminbase import RecordAdmin, SettingsAdmin
 from core.adminlists import BeforeFilter, BoundedPaginator, named
 from core.components import badge, when
 from core.errors import DomainError
-from reliability.admin.contexts.heartbeats import milliseconds, ping_badge, seconds
+from reliability.admin.contexts.heartbeats import expected, milliseconds, ping_badge
+from reliability.admin.forms import TagsField
 from reliability.admin.pages import PagedList, seen
 from reliability.models import Check, Heartbeat, HeartbeatPing, Service
 from reliability.models.fields import validate_line
 from reliability.selectors.incidents import SEE_ANSWERS
-from reliability.services import catalogue, rhythms
+from reliability.services import catalogue, dependencies, rhythms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +48,14 @@ class HeartbeatForm(forms.ModelForm[Heartbeat]):
     enabled = forms.BooleanField(
         required=False, initial=True, help_text="One that is off says “unknown”."
     )
+    parents = forms.ModelMultipleChoiceField(
+        Check.objects.defer("headers").select_related("service"),
+        label="Depends on",
+        required=False,
+        help_text=cast("str", Check._meta.get_field("parents").help_text),
+        widget=AutocompleteSelectMultiple(Check._meta.get_field("parents"), admin.site),
+    )
+    tags = TagsField(required=False, help_text="With commas between them.")
 
     class Meta:
         model = Heartbeat
@@ -56,18 +66,32 @@ class HeartbeatForm(forms.ModelForm[Heartbeat]):
             "grace_seconds": "May be late by, in seconds",
             "max_runtime_seconds": "A run takes at most, in seconds",
         }
+        help_texts: ClassVar = {"grace_seconds": ""}
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
         super().__init__(*args, **options)
         if self.instance.pk is not None:
             check = self.instance.check_of
-            self.initial.update(name=check.name, enabled=check.enabled, service=check.service_id)
+            self.initial.update(
+                name=check.name,
+                enabled=check.enabled,
+                service=check.service_id,
+                parents=dependencies.parents_of(check),
+                tags=check.tags,
+            )
             # Its history belongs to its service.
             self.fields["service"].disabled = True
 
-    def rhythm(self) -> dict[str, Any]:
-        """Return the rhythm that the form asks for."""
-        return {name: self.cleaned_data[name] for name in rhythms.HEARTBEAT_FIELDS}
+    def settings(self) -> dict[str, Any]:
+        """Return what the form asks the catalogue to set."""
+        data = self.cleaned_data
+        return {
+            "name": data["name"],
+            "enabled": data["enabled"],
+            "tags": data["tags"],
+            "parents": [parent.pk for parent in data["parents"]],
+            "heartbeat": {name: data[name] for name in rhythms.HEARTBEAT_FIELDS},
+        }
 
 
 class HeartbeatList(PagedList):
@@ -105,7 +129,11 @@ class HeartbeatAdmin(SettingsAdmin[Heartbeat]):
                 ]
             },
         ),
+        ("Among others", {"fields": ["parents", "tags"]}),
     )
+
+    class Media:
+        js: ClassVar = [Script("js/rhythm-form.js", defer=True)]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -159,13 +187,13 @@ class HeartbeatAdmin(SettingsAdmin[Heartbeat]):
         self, request: HttpRequest, obj: Heartbeat, form: forms.ModelForm[Heartbeat], change: bool
     ) -> None:
         asked = cast("HeartbeatForm", form)
-        data, actor = asked.cleaned_data, actor_of(request)
-        rest = {"name": data["name"], "enabled": data["enabled"], "heartbeat": asked.rhythm()}
+        settings, actor = asked.settings(), actor_of(request)
         if change:
-            catalogue.update_check(actor=actor, check_id=obj.pk, **rest)
+            catalogue.update_check(actor=actor, check_id=obj.pk, **settings)
             return
+        service = asked.cleaned_data["service"]
         created = catalogue.create_check(
-            actor=actor, service_id=data["service"].pk, kind=Check.Kind.HEARTBEAT, **rest
+            actor=actor, service_id=service.pk, kind=Check.Kind.HEARTBEAT, **settings
         )
         obj.check_of = created
 
@@ -200,9 +228,7 @@ class HeartbeatAdmin(SettingsAdmin[Heartbeat]):
 
     @admin.display(description="Expected", ordering="period_seconds")
     def expected(self, heartbeat: Heartbeat) -> str:
-        if heartbeat.schedule == Heartbeat.Schedule.CRON:
-            return f"{heartbeat.cron} ({heartbeat.time_zone})"
-        return f"every {seconds(heartbeat.period_seconds)}"
+        return expected(heartbeat)
 
     @admin.display(description="Last success", ordering="last_success_at")
     def last_success(self, heartbeat: Heartbeat) -> str:

@@ -68,7 +68,7 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
 
     class Media:
         css: ClassVar = {"all": ["css/maintenance.css"]}
-        js: ClassVar = [Script("js/maintenance-form.js", defer=True)]
+        js: ClassVar = [Script("js/rhythm-form.js", defer=True)]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.upcoming)
