@@ -13,6 +13,7 @@ from django.utils.html import format_html, format_html_join
 from accounts.actors import actor_of
 from core.components import badge, when
 from reliability.admin.contexts.checks import check_context
+from reliability.admin.contexts.heartbeats import expected
 from reliability.admin.display import last_answer, milliseconds, run_checks
 from reliability.admin.forms import CheckForm
 from reliability.admin.pages import PagedList, WatchedAdmin
@@ -74,9 +75,9 @@ class CheckAdmin(WatchedAdmin[Check]):
 
     form = CheckForm
     exports = True
-    list_display = ["title", "says", "since", "answer", "latency", "asked", "interval"]
+    list_display = ["title", "asks", "says", "since", "answer", "latency", "asked", "rhythm"]
     list_filter = ["state__state", "kind", "enabled", "service__environment", "service__tier"]
-    list_select_related = ["service", "state"]
+    list_select_related = ["service", "state", "heartbeat"]
     search_fields = ["name", "url", "host", "service__name"]
     search_help_text = (
         "Name, URL, host or service. The filter by state compares what was found last, even where "
@@ -188,13 +189,19 @@ class CheckAdmin(WatchedAdmin[Check]):
     def latency(self, check: Check) -> str:
         return format_html('<span class="numeric">{}</span>', milliseconds(check.state.last_ms))
 
-    @admin.display(description="Asked", ordering="state__last_at")
+    @admin.display(description="Last result", ordering="state__last_at")
     def asked(self, check: Check) -> str:
         return when(check.state.last_at)
 
-    @admin.display(description="Interval", ordering="interval_seconds")
-    def interval(self, check: Check) -> str:
-        return format_html('<span class="numeric">{} s</span>', check.interval_seconds)
+    @admin.display(description="Kind", ordering="kind")
+    def asks(self, check: Check) -> str:
+        return check.get_kind_display()
+
+    @admin.display(description="Rhythm", ordering="interval_seconds")
+    def rhythm(self, check: Check) -> str:
+        is_heartbeat = check.kind == Check.Kind.HEARTBEAT
+        every = expected(check.heartbeat) if is_heartbeat else f"every {check.interval_seconds} s"
+        return format_html('<span class="numeric">{}</span>', every)
 
     @admin.action(description="Run now (a look that changes no state)", permissions=["run"])
     def run_now(self, request: HttpRequest, queryset: QuerySet[Check]) -> HttpResponse:
