@@ -22,7 +22,7 @@ from reliability.admin.contexts.incidents import (
     incident_context,
     post_mortem_context,
 )
-from reliability.admin.contexts.shared import lasted
+from reliability.admin.contexts.shared import so_far
 from reliability.admin.pages import ReadAdmin, act, seen, show
 from reliability.admin.steps import CARE, CHANGE, STEPS, Step
 from reliability.models import Incident
@@ -160,7 +160,7 @@ class IncidentAdmin(ReadAdmin[Incident]):
 
     @admin.display(description="Lasted")
     def lasted(self, incident: Incident) -> str:
-        return format_html('<span class="numeric">{}</span>', lasted(incident))
+        return format_html('<span class="numeric">{}</span>', so_far(incident))
 
     @admin.action(description="Acknowledge: I take care", permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[Incident]) -> None:

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from django import forms
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 
 from reliability.models import SLO
 from reliability.selectors.indicators.registry import INDICATORS
@@ -36,7 +38,11 @@ class SLOForm(forms.ModelForm[SLO]):
     indicator = forms.ChoiceField(
         choices=[(key, one.title) for key, one in INDICATORS.items()],
         initial="availability",
-        help_text=" ".join(f"{one.title}: {one.about}" for one in INDICATORS.values()),
+        help_text=format_html_join(
+            mark_safe("<br>"),
+            "{}: {}",
+            ((one.title, one.about) for one in INDICATORS.values()),
+        ),
     )
     objective = PercentField(
         label="Objective, in percent",
@@ -55,7 +61,11 @@ class SLOForm(forms.ModelForm[SLO]):
             "combine": "Several checks",
             "policy": "What the team does when the budget is spent",
         }
-        help_texts: ClassVar = {"threshold_ms": "Only of an objective of fast answers."}
+        help_texts: ClassVar = {
+            "threshold_ms": "Only of an objective of fast answers.",
+            "window_days": "",
+            "policy": "Shown with every alert about it.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
         super().__init__(*args, **kwargs)

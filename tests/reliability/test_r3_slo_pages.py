@@ -73,7 +73,7 @@ def test_the_page_shows_budget_burn_rates_alerts_and_snapshots(admin, burnt):
     for words in (
         "Exhausted",
         "The budget is spent: freeze releases",
-        "14.4 x",
+        "14.4\u00d7",
         "Too fast",
         f"/api/slos/{burnt.pk}/budget",
         "the error budget burns fast",

@@ -52,6 +52,7 @@ def alerts_table(found: QuerySet[Alert], *, caption: str = "Alerts") -> Table:
 
 
 def lasted(alert: Alert) -> str:
-    """Return how long an alert held, or holds."""
+    """Return how long an alert held, or for how long it holds already."""
     end = alert.ends_at or timezone.now()
-    return span(max(0, micros(end) - micros(alert.starts_at)))
+    spent = span(max(0, micros(end) - micros(alert.starts_at)))
+    return spent if alert.ends_at else f"for {spent}"

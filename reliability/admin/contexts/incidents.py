@@ -112,6 +112,15 @@ def _facts(request: HttpRequest, incident: Incident) -> list[tuple[str, object]]
     service = incident.service_name
     if incident.service_id is not None:
         service = link(request, "service", incident.service_id, service)
+    times = (
+        ("Noticed", incident.opened_at),
+        ("Acknowledged", incident.acknowledged_at),
+        ("Holds until", incident.acknowledged_until),
+        ("Mitigated", incident.mitigated_at),
+        ("Resolved", incident.resolved_at),
+        ("Closed", incident.closed_at),
+    )
+    found = incident.detail or incident.failure
     check = "none, or deleted"
     if incident.check_of is not None:
         check = link(request, "check", incident.check_of.pk, incident.check_of.label)
@@ -121,14 +130,14 @@ def _facts(request: HttpRequest, incident: Incident) -> list[tuple[str, object]]
         ("Severity", badge(incident.severity)),
         ("Owner", incident.owner or "nobody yet"),
         ("Began", when(incident.started_at)),
-        ("Noticed", when(incident.opened_at)),
-        ("Acknowledged", when(incident.acknowledged_at)),
-        ("Holds until", when(incident.acknowledged_until)),
-        ("Mitigated", when(incident.mitigated_at)),
-        ("Resolved", when(incident.resolved_at)),
-        ("Closed", when(incident.closed_at)),
-        ("Opened again", f"{incident.reopened} times" if incident.reopened else "never"),
+        # What has not happened takes no room.
+        *((name, when(moment)) for name, moment in times if moment is not None),
+        *([("Opened again", _times(incident.reopened))] if incident.reopened else []),
         ("For" if incident.resolved_at is None else "Lasted", lasted(incident)),
-        ("Found", incident.detail or incident.failure or "-"),
+        *([("Found", found)] if found else []),
         ("Status page", "shown with its service" if incident.is_public else "hidden"),
     ]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -273,7 +273,7 @@ def burn(value: float | None) -> str:
     """Return a burn rate."""
     if value is None:
         return "-"
-    return f"{value:.1f} x" if value else "0"
+    return f"{value:.1f}".removesuffix(".0") + "\u00d7" if value else "0"
 
 
 def budget_bar(remaining: float | None, state: str) -> str:
