@@ -1,7 +1,8 @@
 """What the API shows and takes."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.masking import HIDDEN
@@ -9,8 +10,11 @@ from core.rest.serializers import StrictSerializer
 from reliability.api.heartbeats import HeartbeatSerializer
 from reliability.models import Check, Service, UptimeTest
 from reliability.models.fields import validate_headers
-from reliability.selectors.states import worst_state
+from reliability.selectors import ranks, states
 from reliability.services import catalogue
+
+MOST_CHECKS: Final = 200
+"""So many checks are told with their service."""
 
 
 class CheckStateSerializer(serializers.Serializer[Any]):
@@ -93,10 +97,10 @@ class ServiceCheckSerializer(CheckUrlSerializer):
 
 
 class ServiceSerializer(StrictSerializer[Service], serializers.ModelSerializer[Service]):
-    """A service with the state of its worst check."""
+    """A service with the state of its worst check, as lists show it."""
 
-    state = serializers.SerializerMethodField()
-    checks = ServiceCheckSerializer(many=True, read_only=True)
+    state = serializers.CharField(read_only=True)
+    check_count = serializers.IntegerField(read_only=True)
 
     class Meta:
         model = Service
@@ -104,15 +108,31 @@ class ServiceSerializer(StrictSerializer[Service], serializers.ModelSerializer[S
             "id",
             *catalogue.SERVICE_FIELDS,
             "state",
-            "checks",
+            "check_count",
             "created_at",
             "updated_at",
         ]
         read_only_fields: ClassVar = ["created_at", "updated_at"]
 
-    def get_state(self, service: Service) -> str:
-        """Return the state of the worst check."""
-        return worst_state(service).value
+
+class ServiceDetailSerializer(ServiceSerializer):
+    """A service with its first checks; `/api/checks/?service=` has all of them."""
+
+    checks = serializers.SerializerMethodField()
+
+    class Meta(ServiceSerializer.Meta):
+        fields: ClassVar = [*ServiceSerializer.Meta.fields, "checks"]
+
+    def to_representation(self, instance: Service) -> dict[str, Any]:
+        """Return the service, with what its checks say together."""
+        ranks.complete([instance])
+        return super().to_representation(instance)
+
+    @extend_schema_field(ServiceCheckSerializer(many=True))
+    def get_checks(self, service: Service) -> Any:  # noqa: ANN401  # what serializers return
+        """Return the checks that were added first."""
+        found = states.checks().filter(service=service).order_by("pk")[:MOST_CHECKS]
+        return ServiceCheckSerializer(found, many=True, context=self.context).data
 
 
 class UptimeSerializer(CheckUrlSerializer):

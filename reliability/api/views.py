@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.db.models import Prefetch
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
@@ -18,14 +18,16 @@ from accounts.actors import actor_of
 from core.rest import filters
 from core.rest.pagination import KeysetPagination
 from reliability.api.serializers import (
+    MOST_CHECKS,
     CheckSerializer,
+    ServiceDetailSerializer,
     ServiceSerializer,
     UptimeSerializer,
     UptimeTestRequestSerializer,
     UptimeTestSerializer,
 )
 from reliability.models import Check, Service, UptimeTest
-from reliability.selectors import states
+from reliability.selectors import ranks, states
 from reliability.services import catalogue, uptime_tests
 
 if TYPE_CHECKING:
@@ -63,9 +65,13 @@ class NewestFirst(KeysetPagination):
 
 @extend_schema_view(
     list=extend_schema(
-        description="Services by name; `environment`, `tier` and `owner` compare exactly."
+        description="Services by name with the state of their worst check; `environment`, `tier` "
+        "and `owner` compare exactly. `/api/checks/?service=` has the checks of one.",
     ),
-    retrieve=extend_schema(description="One service."),
+    retrieve=extend_schema(
+        description=f"One service with its first {MOST_CHECKS} checks; `check_count` tells how "
+        "many there are, `/api/checks/?service=` has all of them."
+    ),
     create=extend_schema(description="Add a service; its name must be new."),
     partial_update=extend_schema(description="Change the given fields of a service."),
     destroy=extend_schema(
@@ -76,8 +82,8 @@ class NewestFirst(KeysetPagination):
 class ServiceViewSet(ModelViewSet[Service]):
     """The catalogue; filters `environment`, `tier` and `owner` compare exactly."""
 
-    queryset = states.services()
-    serializer_class = ServiceSerializer
+    queryset = Service.objects.all()
+    serializer_class = ServiceDetailSerializer
     pagination_class = ByName
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
     capabilities: ClassVar = {
@@ -91,6 +97,14 @@ class ServiceViewSet(ModelViewSet[Service]):
     def get_queryset(self) -> QuerySet[Service]:
         wanted = filters.texts(self.request, environment="environment", tier="tier", owner="owner")
         return super().get_queryset().filter(**wanted)
+
+    def get_serializer_class(self) -> type[BaseSerializer[Service]]:
+        return ServiceSerializer if self.action == "list" else super().get_serializer_class()
+
+    def paginate_queryset(self, queryset: Any) -> Any:  # noqa: ANN401  # a long union
+        page = super().paginate_queryset(queryset)
+        ranks.complete(page or [])
+        return page
 
     def perform_create(self, serializer: BaseSerializer[Service]) -> None:
         serializer.instance = catalogue.create_service(

@@ -91,6 +91,16 @@ def of_services(service_ids: Collection[int] | None = None) -> dict[int, State]:
     return {key: WORST_FIRST[rank] for key, rank in rows.values_list("service_id", "worst")}
 
 
+def complete(services: Collection[Any]) -> None:
+    """Give services `state`, that of the worst check that is on, and `check_count`: one query."""
+    found = ranked(Check.objects.filter(service__in=[service.pk for service in services]))
+    rows = found.values("service_id").annotate(worst=Min("rank"), n=Count("pk"))
+    told = {key: (rank, n) for key, rank, n in rows.values_list("service_id", "worst", "n")}
+    for service in services:
+        rank, service.check_count = told.get(service.pk, (OFF, 0))
+        service.state = (State.UNKNOWN if rank == OFF else WORST_FIRST[rank]).value
+
+
 def worst_of_services(service_ids: Collection[int]) -> dict[int, Says]:
     """Return what the worst check of each service says, the one that has been so for longest."""
     on = ranked(checks().filter(service__in=service_ids, enabled=True))

@@ -192,6 +192,33 @@ def test_lists_cost_the_same_at_any_length(engineer, make_check, see, path):
     assert len(answer.data["results"]) == 6
 
 
+def test_services_count_their_checks_and_one_tells_the_first(
+    engineer, make_service, make_check, see, monkeypatch
+):
+    monkeypatch.setattr("reliability.api.serializers.MOST_CHECKS", 2)
+    shop, _ = make_service("Shop"), make_service("Still empty")
+    checks = [make_check(name=f"check {number}", service=shop) for number in range(3)]
+    see(checks[2], False, False)
+
+    listed = engineer.get("/api/services/").data["results"]
+    one = engineer.get(f"/api/services/{shop.pk}/").data
+
+    told = [(row["name"], row["state"], row["check_count"], "checks" in row) for row in listed]
+    assert told == [("Shop", "down", 3, False), ("Still empty", "unknown", 0, False)]
+    assert (one["state"], one["check_count"]) == ("down", 3)
+    assert [row["name"] for row in one["checks"]] == ["check 0", "check 1"]
+
+
+def test_a_service_whose_checks_are_off_says_unknown(engineer, make_service, make_check, see):
+    shop = make_service("Shop")
+    see(make_check(service=shop), False, False)
+    shop.checks.update(enabled=False)
+
+    (listed,) = engineer.get("/api/services/").data["results"]
+
+    assert (listed["state"], listed["check_count"]) == ("unknown", 1)
+
+
 def test_pages_follow_the_key_not_an_offset(engineer, make_service):
     for number in range(5):
         make_service(f"Service {number}")

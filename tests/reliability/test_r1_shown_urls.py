@@ -77,7 +77,7 @@ def test_the_api_shows_the_query_to_those_who_may_change_checks(
 
     listed = api.get("/api/checks/").data["results"][0]["url"]
     single = api.get(f"/api/checks/{check.pk}/").data["url"]
-    nested = api.get("/api/services/").data["results"][0]["checks"][0]["url"]
+    nested = api.get(f"/api/services/{check.service_id}/").data["checks"][0]["url"]
     uptime = api.get("/api/ops/uptime/").data["results"][0]
 
     assert (listed, single, nested, uptime["url"]) == (shown,) * 4
