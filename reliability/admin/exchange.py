@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
     from django.http import HttpRequest, HttpResponse
 
-    from reliability.services.exchange_plan import Plan
+    from reliability.services.exchange_plan import Line, Plan
 
 NEEDED: Final = (
     "reliability.add_service",
@@ -143,8 +143,8 @@ def _take_over(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:reliability_service_changelist"))
 
 
-def _told(made: Plan) -> list[Any]:
-    """Return the lines that tell something: refused ones first."""
+def _told(made: Plan) -> list[Line]:
+    """Return the lines that tell something: refused ones first, which no limit may hide."""
     told = [line for line in made.lines if line.verdict is not Verdict.LEFT]
     return sorted(told, key=lambda line: (line.verdict is not Verdict.REFUSED, line.number))
 
@@ -166,7 +166,7 @@ def _table(made: Plan) -> Table:
                 line.check or "-",
                 line.text,
             ]
-            for line in _told(made)[:_SHOWN]
+            for line in sorted(_told(made)[:_SHOWN], key=lambda line: line.number)
         ],
         caption="What the file would do",
         empty="All of it is here already: nothing would change.",

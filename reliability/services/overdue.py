@@ -77,11 +77,12 @@ def _miss(check_id: int, now: datetime) -> bool:
     if started_at is not None:
         allowed = round((due_at - started_at).total_seconds())
         failure = Failure.OVERRUN
-        detail = f"The run that began at {told(started_at)} has not ended within {allowed} s."
+        detail = f"The run that began at {told(started_at)} has not ended within {allowed} s"
     else:
         failure = Failure.MISSED
         since = heartbeat.last_success_at
-        detail = f"No report since {told(since) if since else 'ever'}; due by {told(due_at)}."
+        last = f"No success since {told(since)}" if since else "No success so far"
+        detail = f"{last}; it was due by {told(due_at)}"
     result = result_of(check_id, due_at, failure, detail)
     check = heartbeat.check_of
     turn(check=check, state=state, to=State.DOWN, at=due_at, result=result, until=FOREVER)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -215,6 +216,16 @@ def test_the_page_offers_nothing_where_a_line_is_refused(page):
     assert 'name="confirmed"' not in text
     client.post(address, {"content": bad, "form": "csv", "confirmed": "yes"})
     assert Service.objects.count() == 0
+
+
+def test_the_page_tells_lines_in_their_order(page):
+    client, address = page
+
+    shown = upload(client, address, CSV + "Shop,Bad,nonsense\nBakery,Home,https://b.example/\n")
+
+    lines = re.findall(r"<tr>\s*<t[dh][^>]*>\s*(\d+)", shown.content.decode())
+    assert lines == sorted(lines)
+    assert lines[-1] == "4"
 
 
 @pytest.mark.parametrize(

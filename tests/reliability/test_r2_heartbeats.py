@@ -8,6 +8,7 @@ import time_machine
 from django.db import OperationalError
 from django.utils import timezone
 
+from reliability.engine.heartbeats import told
 from reliability.models import (
     Alert,
     Check,
@@ -125,7 +126,8 @@ def test_what_is_missed_goes_down_at_its_deadline_once(make_heartbeat, ping):
     heartbeat = make_heartbeat()
     ping(heartbeat)
     later(heartbeat, minutes=66)
-    due_at = Heartbeat.objects.get(pk=heartbeat.pk).due_at
+    before = Heartbeat.objects.get(pk=heartbeat.pk)
+    since, due_at = before.last_success_at, before.due_at
 
     assert (overdue.sweep(), overdue.sweep()) == (1, 0)
 
@@ -133,10 +135,27 @@ def test_what_is_missed_goes_down_at_its_deadline_once(make_heartbeat, ping):
     last = StateSegment.objects.get(check_of=heartbeat.pk, ended_at=None)
     assert (heartbeat.status, heartbeat.due_at, says(heartbeat)) == ("down", None, "down")
     assert (last.standing, last.started_at) == ("down", due_at)
-    assert CheckState.objects.get(pk=heartbeat.pk).last_failure == "missed"
+    state = CheckState.objects.get(pk=heartbeat.pk)
+    words = f"No success since {told(since)}; it was due by {told(due_at)}"
+    assert (state.last_failure, state.last_detail) == ("missed", words)
     incident = Incident.objects.get()
     assert (incident.failure, incident.started_at) == ("missed", due_at)
     assert Alert.objects.get().state == "firing"
+
+
+def test_the_page_of_a_late_heartbeat_tells_its_last_report(
+    make_heartbeat, ping, console, make_user
+):
+    heartbeat = make_heartbeat()
+    ping(heartbeat)
+    later(heartbeat, minutes=66)
+    overdue.sweep()
+
+    page = console(make_user(role="admin")).get(f"/admin/reliability/check/{heartbeat.pk}/")
+
+    text = page.content.decode()
+    assert f"it was due by {told(CheckState.objects.get(pk=heartbeat.pk).since)}, last rep" in text
+    assert "UTC.," not in text
 
 
 def test_what_is_not_late_yet_stays_up(make_heartbeat, ping):
