@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from django.core.paginator import Page, Paginator
 from django.utils.html import format_html
@@ -72,6 +72,13 @@ class Column:
     label: str
     numeric: bool = False
     sort: str = ""
+    room: Literal["", "medium", "wide"] = ""
+    """How wide its table must be to show it; what matters most is always shown."""
+
+    @property
+    def css(self) -> str:
+        """Return the classes of its cells."""
+        return " ".join(filter(None, ("numeric" * self.numeric, self.room and f"room-{self.room}")))
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Heading:
     """A column's head as the page shows it: where a click leads and how it is ordered now."""
 
     label: str
-    numeric: bool
+    css: str
     href: str
     order: str
     """The value of `aria-sort`: ascending, descending, or empty."""
@@ -110,17 +117,17 @@ class Table:
             heads.append(
                 Heading(
                     column.label,
-                    column.numeric,
+                    column.css,
                     href if column.sort else "",
                     ascending if is_ordered else "",
                 )
             )
         return heads
 
-    def cells(self) -> list[list[tuple[object, bool]]]:
-        """Return each row as pairs of a cell and whether it holds a number."""
-        numeric = [column.numeric for column in self.columns]
-        return [list(zip(row, numeric, strict=True)) for row in self.rows]
+    def cells(self) -> list[list[tuple[object, str]]]:
+        """Return each row as pairs of a cell and its classes."""
+        classes = [column.css for column in self.columns]
+        return [list(zip(row, classes, strict=True)) for row in self.rows]
 
     def page_links(self, query: QueryDict) -> list[tuple[str, str]]:
         """Return the pages around this one as pairs of text and link; this one has no link."""

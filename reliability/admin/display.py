@@ -62,11 +62,11 @@ def web_link(url: str) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a latency as text, a short one to a tenth; whole numbers are settings."""
+    """Return a latency as text, a short one to a tenth; a setting is a whole number."""
     if value is None:
         return ""
-    is_short = isinstance(value, float) and value < _SHORT_MS
-    return f"{value:,.{1 if is_short else 0}f} ms"
+    places = 1 if value < _SHORT_MS and value % 1 else 0
+    return f"{value:,.{places}f} ms"
 
 
 def last_answer(check: Check) -> str:

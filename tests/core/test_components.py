@@ -168,3 +168,15 @@ def test_cancelling_is_a_post():
     page = render("{% progress work %}", work=work)
     assert '<form method="post" action="/cancel/">' in page
     assert 'value="3" max="9"' in page
+
+
+def test_a_column_tells_how_wide_its_table_must_be():
+    columns = [
+        Column("Name"),
+        Column("For", numeric=True, room="medium"),
+        Column("Next", room="wide"),
+    ]
+    table = Table(columns, [["Shop", "2 h", "now"]])
+    heads = table.headings(RequestFactory().get("/").GET)
+    assert [head.css for head in heads] == ["", "numeric room-medium", "room-wide"]
+    assert table.cells() == [[("Shop", ""), ("2 h", "numeric room-medium"), ("now", "room-wide")]]

@@ -74,10 +74,10 @@ def _facts(request: HttpRequest, check: Check, target: str) -> list[tuple[str, o
             ("Slow above", milliseconds(check.degraded_ms) or "-"),
             (
                 "Down after",
-                f"{check.strikes_down} failures in a row"
+                _in_a_row(check.strikes_down, "failure")
                 + (", at once if definite" if check.down_at_once else ""),
             ),
-            ("Up after", f"{check.strikes_up} successes in a row"),
+            ("Up after", _in_a_row(check.strikes_up, "success", "es")),
         ]
     if check.ip_family != Check.Family.ANY:
         facts.append(("Addresses", check.get_ip_family_display()))
@@ -87,6 +87,10 @@ def _facts(request: HttpRequest, check: Check, target: str) -> list[tuple[str, o
     if check.tags:
         facts.append(("Tags", ", ".join(check.tags)))
     return facts
+
+
+def _in_a_row(count: int, what: str, ending: str = "s") -> str:
+    return f"one {what}" if count == 1 else f"{count} {what}{ending} in a row"
 
 
 def _facts_of_kind(check: Check) -> list[tuple[str, object]]:
@@ -155,10 +159,8 @@ def _results(check: Check, phases: Mapping[str, str]) -> Table:
             Column("At, UTC"),
             Column("Result"),
             Column("Answer"),
-            *(
-                Column(label, numeric=True)
-                for label in (*phases.values(), "Total" if phases else "Latency")
-            ),
+            *(Column(label, numeric=True, room="medium") for label in phases.values()),
+            Column("Total" if phases else "Latency", numeric=True),
         ],
         rows=rows if len(rows) == _RESULTS_SHOWN else [*rows, *_packed(check, len(rows), phases)],
         caption="Last results",

@@ -35,7 +35,12 @@ def maintenance_of(request: HttpRequest, service: Service) -> dict[str, Any]:
     may_add = request.user.has_perm("reliability.add_maintenancewindow")
     return {
         "maintenance": Table(
-            columns=[Column("State"), Column("Maintenance"), Column("Begins"), Column("Ends")],
+            columns=[
+                Column("State"),
+                Column("Maintenance"),
+                Column("Begins"),
+                Column("Ends", room="medium"),
+            ],
             rows=[
                 [state_of(time), _link(time), when(time.starts_at), when(time.ends_at)]
                 for time in found

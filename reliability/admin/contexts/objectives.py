@@ -52,10 +52,10 @@ def objectives_of(request: HttpRequest, service: Service) -> dict[str, Any]:
             columns=[
                 Column("State"),
                 Column("Objective"),
-                Column("Reached", numeric=True),
+                Column("Reached", numeric=True, room="medium"),
                 Column("Budget left", numeric=True),
-                Column("Burn rate, 1 h", numeric=True),
-                Column("Runs out"),
+                Column("Burn rate, 1 h", numeric=True, room="medium"),
+                Column("Runs out", room="medium"),
             ],
             rows=[_row(standing) for standing in found],
             caption="Objectives",

@@ -103,9 +103,9 @@ def _incidents(found: QuerySet[Incident]) -> Table:
         columns=[
             Column("State"),
             Column("Incident"),
-            Column("Began"),
+            Column("Began", room="medium"),
             Column("Lasted", numeric=True),
-            Column("Owner"),
+            Column("Owner", room="medium"),
         ],
         rows=[
             [
