@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.html import format_html
 
 from accounts.actors import actor_of
@@ -21,6 +21,7 @@ from reliability.admin.pages import PagedList, WatchedAdmin
 from reliability.engine.strikes import State
 from reliability.models import Check, Service
 from reliability.selectors import bars, history, ranks
+from reliability.selectors.going import going_along
 from reliability.services import catalogue
 
 if TYPE_CHECKING:
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     from django import forms
     from django.db.models import QuerySet
     from django.forms.models import BaseModelFormSet
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
     from django.urls import URLPattern
 
     from reliability.engine.history import History
 
 
 _MOST_INLINE: Final = 20
+_CHECKS: Final = "admin:reliability_check_changelist"
+_ADD_CHECK: Final = "admin:reliability_check_add"
 _INLINE_FIELDS: Final = ["name", "interval_seconds", "timeout_seconds", "strikes_down", "enabled"]
 
 
@@ -45,7 +48,7 @@ class CheckInline(admin.StackedInline[Check, Service]):
     model = Check
     form = CheckForm
     readonly_fields = ["shown_url"]
-    verbose_name_plural = "checks: fill in a URL to have it watched"
+    verbose_name_plural = "checks over HTTP: fill in a URL to have it watched"
 
     def get_fields(self, request: HttpRequest, obj: Service | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
         # The query of a URL may hold a token; those who only look do not see it.
@@ -126,6 +129,28 @@ class ServiceAdmin(WatchedAdmin[Service]):
         many = obj is not None and obj.checks.order_by()[: _MOST_INLINE + 1].count() > _MOST_INLINE
         return [] if many else super().get_inlines(request, obj)
 
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Service | None = None,
+    ) -> HttpResponse:
+        """Lead to the checks that the form does not hold."""
+        if obj is not None and request.user.has_perm("reliability.view_check"):
+            checks = obj.checks.order_by()
+            if self.get_inlines(request, obj):
+                checks = checks.exclude(kind=Check.Kind.HTTP)
+            may_add = request.user.has_perm("reliability.add_check")
+            context["elsewhere"] = {
+                "count": checks.count(),
+                "list": f"{reverse(_CHECKS)}?service__id__exact={obj.pk}",
+                "add": f"{reverse(_ADD_CHECK)}?service={obj.pk}" if may_add else "",
+            }
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
     def complete(self, request: HttpRequest, rows: list[Any]) -> None:
         said = ranks.of_services([service.pk for service in rows])
         for service in rows:
@@ -180,14 +205,16 @@ class ServiceAdmin(WatchedAdmin[Service]):
     def get_deleted_objects(
         self, objs: Iterable[Service], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        """Name the checks that go along; their results may be millions and are not listed."""
-        found = Check.objects.filter(service__in=objs).select_related("service")
+        """Name the checks that go along, and count the rest."""
+        services = [service.pk for service in objs]
+        found = Check.objects.filter(service__in=services).select_related("service")
         checks = list(found.defer("headers"))
         listed = [str(service) for service in objs]
         may_delete = request.user.has_perm("reliability.delete_check")
         needed = {"check"} if checks and not may_delete else set()
         counts = {"services": len(listed), "checks": len(checks)}
-        return [*listed, [str(check) for check in checks]], counts, needed, []
+        also = going_along(services)
+        return [*listed, [str(check) for check in checks], *also], counts, needed, []
 
     def delete_service(self, request: HttpRequest, obj: Service) -> None:
         catalogue.delete_service(actor=actor_of(request), service_id=obj.pk)
