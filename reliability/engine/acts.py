@@ -6,7 +6,7 @@ from typing import Final
 _NOUNS: Final = {
     "uptimetest": "uptime test",
     "periodictask": "schedule",
-    "slo": "SLO",
+    "slo": "objective",
     "api_key": "API key",
     "db": "database",
 }

@@ -141,7 +141,7 @@ def test_acts_are_counted_in_words(action, told):
     ("action", "target", "told"),
     [
         ("check.created", "Shop: home", "Check created: Shop: home"),
-        ("slo.updated", "Shop", "SLO updated: Shop"),
+        ("slo.updated", "Shop", "Objective updated: Shop"),
         ("heartbeat.token_rotated", "Shop: job", "Heartbeat token rotated: Shop: job"),
         ("db.bypassed", "", "Database bypassed"),
         ("odd", "", "Odd"),
