@@ -97,4 +97,4 @@ def test_the_next_times_name_the_zone(console, make_user, form):
     content = console(make_user(role="engineer")).post(ADD, asked).content.decode()
 
     assert content.count("22:00 to") == 10
-    assert content.count(", Europe/Berlin</span>") == 10
+    assert content.count(", Europe/Berlin)</span>") == 10
