@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, Subquery
 from django.forms.widgets import Script
-from django.urls import path
+from django.http import HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin, ask_to_confirm
 from core.components import badge, when
+from core.errors import DomainError
 from reliability.admin.contexts.maintenance import calendar
 from reliability.admin.maintenance_form import MaintenanceForm
-from reliability.admin.pages import show
+from reliability.admin.pages import seen, show
 from reliability.models import MaintenanceOccurrence, MaintenanceWindow
 from reliability.selectors import maintenance as selectors
 from reliability.selectors.bars import span
@@ -32,6 +35,11 @@ if TYPE_CHECKING:
     from django.urls import URLPattern
 
 _CALENDAR_DAYS = 60
+_CANCEL = "Cancel what is still to come"
+_EFFECT = (
+    "What is still to come falls away, and what holds now ends: alerts that it held back are told "
+    "if they still hold. The past stays as it was."
+)
 
 
 @admin.register(MaintenanceWindow)
@@ -72,8 +80,12 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.upcoming)
-        own = path("upcoming/", view, name="reliability_maintenancewindow_upcoming")
-        return [own, *super().get_urls()]
+        end = self.admin_site.admin_view(self.cancel_one)
+        own = [
+            path("upcoming/", view, name="reliability_maintenancewindow_upcoming"),
+            path("<int:pk>/cancel/", end, name="reliability_maintenancewindow_cancel"),
+        ]
+        return [*own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MaintenanceWindow]:
         coming = MaintenanceOccurrence.objects.filter(
@@ -106,6 +118,31 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
             most=selectors.SHOWN if len(found) == selectors.SHOWN else 0,
             may_add=self.has_add_permission(request),
         )
+
+    def cancel_one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask, then cancel what is still to come of one maintenance."""
+        window = seen(self, request, pk)
+        if not self.has_change_permission(request, window):
+            raise PermissionDenied
+        if request.method == "POST":
+            try:
+                maintenance.cancel(actor=actor_of(request), window_id=pk)
+            except DomainError as error:
+                self.message_user(request, error.message, messages.ERROR)
+            else:
+                self.message_user(request, f"Cancelled: {window}.", messages.SUCCESS)
+            return HttpResponseRedirect(reverse("admin:reliability_maintenancewindow_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Cancel {window}",
+            "effect": _EFFECT,
+            "button": _CANCEL,
+            "leave": "Back",
+            "is_dangerous": True,
+            "back": reverse("admin:reliability_maintenancewindow_change", args=[pk]),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/confirm_action.html", context)
 
     def render_change_form(
         self,
@@ -153,7 +190,7 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
         listed = [str(window) for window in objs]
         return [*listed], {"maintenance": len(listed)}, set(), []
 
-    @admin.action(description="Cancel what is still to come", permissions=["change"])
+    @admin.action(description=_CANCEL, permissions=["change"])
     def cancel(
         self, request: HttpRequest, queryset: QuerySet[MaintenanceWindow]
     ) -> HttpResponse | None:
@@ -164,8 +201,7 @@ class MaintenanceAdmin(SettingsAdmin[MaintenanceWindow]):
             wanted,
             action="cancel",
             title="Cancel maintenance",
-            effect="What is still to come falls away, and what holds now ends: alerts that it held "
-            "back are told if they still hold. The past stays as it was.",
+            effect=_EFFECT,
             is_dangerous=True,
         )
         if asked is not None:

@@ -91,6 +91,9 @@ class MaintenanceForm(forms.ModelForm[MaintenanceWindow]):
 
     def _set_zone(self) -> None:
         """Have moments typed and shown in the zone that the form itself names."""
+        if "time_zone" not in self.fields:
+            # A page that only shows has no fields.
+            return
         name = self.add_prefix("time_zone")
         zone = (
             self.data.get(name, "")

@@ -165,3 +165,39 @@ def test_cancelling_asks_first(console, make_user, form):
     window.refresh_from_db()
     assert window.cancelled_at is not None
     assert window.occurrences.count() == 0
+
+
+def test_the_page_of_a_maintenance_cancels_it_after_asking(console, make_user, form):
+    client = console(make_user(role="engineer"))
+    client.post("/admin/reliability/maintenancewindow/add/", form)
+    window = MaintenanceWindow.objects.get()
+    page = f"/admin/reliability/maintenancewindow/{window.pk}"
+
+    opened = client.get(f"{page}/change/").content.decode()
+    asked = client.get(f"{page}/cancel/")
+    window.refresh_from_db()
+    assert f'href="{page}/cancel/"' in opened
+    assert ">Back</a>" in opened
+    assert (asked.status_code, window.cancelled_at) == (200, None)
+    done = client.post(f"{page}/cancel/")
+
+    window.refresh_from_db()
+    assert (done.status_code, window.occurrences.count()) == (302, 0)
+    assert window.cancelled_at is not None
+    assert f"{page}/cancel/" not in client.get(f"{page}/change/").content.decode()
+    assert client.post(f"{page}/cancel/").status_code == 403
+
+
+def test_who_may_not_change_a_maintenance_cannot_cancel_it(console, make_user, form):
+    console(make_user(role="engineer")).post("/admin/reliability/maintenancewindow/add/", form)
+    window = MaintenanceWindow.objects.get()
+    client = console(make_user(role="auditor"))
+
+    answers = [
+        ask(f"/admin/reliability/maintenancewindow/{window.pk}/cancel/")
+        for ask in (client.get, client.post)
+    ]
+
+    window.refresh_from_db()
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert window.cancelled_at is None
