@@ -22,7 +22,8 @@ def going_along(service_ids: Collection[int]) -> list[str]:
     results = _results(service_ids)
     told = []
     if objectives:
-        told.append(f"{_number(objectives, 'objective')} with what was noted of them")
+        whose = "it" if objectives == 1 else "them"
+        told.append(f"{_number(objectives, 'objective')} with what was noted of {whose}")
     if changes:
         told.append(_number(changes, "recorded change"))
     if results:

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from audit.models import AuditRecord
 from core.adminlists import BoundedPaginator
 from reliability.admin.records import SampleAdmin
-from reliability.models import Check, Incident, Service, UptimeTest
+from reliability.models import Change, Check, Incident, Service, UptimeTest
 
 pytestmark = pytest.mark.django_db
 
@@ -177,6 +177,25 @@ def test_a_check_is_deleted_through_the_catalogue(admin, make_check):
 
     assert (Check.objects.count(), Service.objects.count()) == (0, 0)
     assert AuditRecord.objects.filter(action__in=["check.deleted", "service.deleted"]).count() == 2
+
+
+def test_what_goes_along_with_a_service_is_counted_before(admin, make_check, see):
+    check = make_check()
+    see(check, True, False)
+    for title in ("4.7.0", "4.7.1"):
+        Change.objects.create(service=check.service, title=title, told_by="ann")
+    objectives = check.service.slos.count()
+
+    page = admin.get(f"/admin/reliability/service/{check.service_id}/delete/").content.decode()
+
+    assert objectives == 1
+    for told in (
+        "1 objective with what was noted of it",
+        "2 recorded changes",
+        "2 results, and the history of states",
+    ):
+        assert f"<li>{told}</li>" in page
+    assert Service.objects.count() == 1
 
 
 def test_markup_in_names_is_escaped_on_every_page(admin, make_service, make_check, see):
