@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.served.processes import serving
+from benchmarks.served.visits import signed_in
 from benchmarks.table import Row
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run() -> Iterator[Row]:
     settings.ALLOWED_HOSTS = ["*"]
     settings.OPS_RATE_LIMIT = 1_000_000_000
     call_command("migrate", verbosity=0)
-    client = _signed_in()
+    client = signed_in()
     count = 0
     for size in _SIZES:
         ids = _fill(count, size)
@@ -59,21 +60,6 @@ def run() -> Iterator[Row]:
             spent = _ms(client, path.format(last=size // 50, **ids))
             yield Row(f"{what}, {size:,} services", spent, "ms", "limit 200 ms", _LIMIT_MS)
     yield from _seen(client)
-
-
-def _signed_in() -> Any:  # noqa: ANN401
-    from django.contrib.auth.models import Group
-    from django.test import Client
-
-    from accounts.models import User
-
-    user = User.objects.create_user(username="benchmark", password="a good long password")  # noqa: S106
-    user.is_staff = True
-    user.save()
-    user.groups.add(Group.objects.get(name="admin"))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def _fill(before: int, size: int) -> dict[str, int]:

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.served.visits import signed_in
 from benchmarks.table import Row
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def run() -> Iterator[Row]:
     settings.ALLOWED_HOSTS = ["*"]
     settings.OPS_RATE_LIMIT = 1_000_000_000
     call_command("migrate", verbosity=0)
-    console, stranger = _signed_in(), Client()
+    console, stranger = signed_in(), Client()
     count = 0
     for size in _SIZES:
         ids = _fill(count, size)
@@ -68,23 +69,6 @@ def run() -> Iterator[Row]:
             f"copy of the status page, {size:,} checks", _copied(stranger), "ms", "limit 5 ms", 5.0
         )
     yield from _moved()
-
-
-def _signed_in() -> Any:  # noqa: ANN401
-    from django.contrib.auth.models import Group
-    from django.test import Client
-
-    from accounts.models import User
-    from audit.services.acts import unwatched
-
-    with unwatched("set-up of a benchmark"):
-        user = User.objects.create_user(username="benchmark", password="a good long password")  # noqa: S106
-        user.is_staff = True
-        user.save()
-        user.groups.add(Group.objects.get(name="admin"))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def _fill(before: int, size: int) -> dict[str, int]:
