@@ -38,7 +38,7 @@ def clock(moment: datetime) -> str:
     """Return when a result was found, to the second in UTC; the day stands there if it is over."""
     utc = moment.astimezone(UTC)
     day = "" if utc.date() == timezone.now().astimezone(UTC).date() else f"{utc.day} {utc:%b} "
-    return f"{day}{utc:%H:%M:%S}"
+    return format_html('<span class="clock">{}</span>', f"{day}{utc:%H:%M:%S}")
 
 
 def answer_field(request: HttpRequest) -> tuple[str, ...]:
