@@ -64,6 +64,20 @@ def test_the_buttons_are_those_of_the_state(desk, base, operator, incident, see)
     assert offered() == ["Change"]
 
 
+def test_what_has_not_happened_takes_no_room(desk, base, incident, see):
+    def told():
+        return re.findall(r"<dt>([^<]+)</dt>", desk.get(f"{base}change/").content.decode())
+
+    always = ["Service", "First check", "Severity", "Owner", "Began", "Noticed"]
+    assert told() == [*always, "For", "Found", "Status page"]
+    desk.post(f"{base}acknowledge/")
+    assert told() == [*always, "Acknowledged", "Holds until", "For", "Found", "Status page"]
+    see(incident.check_of, True, True, start=timezone.now() + timedelta(minutes=2))
+    desk.post(f"{base}reopen/", {"reason": "Not over."})
+    assert "Opened again" in told()
+    assert "Closed" not in told()
+
+
 @pytest.mark.parametrize("step", ["mitigate", "resolve", "reopen"])
 def test_a_step_asks_first(desk, base, incident, step):
     page = desk.get(f"{base}{step}/").content.decode()
