@@ -13,7 +13,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from core import tracing
-from core.errors import DomainError
+from core.errors import DomainError, InvalidInputError
 from core.keyring import KeyringError
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
     elif isinstance(error, exceptions.ValidationError):
         body = problem(
             400,
-            detail="Some values cannot be used.",
-            code="invalid-input",
+            detail=f"{InvalidInputError.title}.",
+            code=InvalidInputError.code,
+            title=InvalidInputError.title,
             errors=_flat(error.detail),
         )
     elif isinstance(error, exceptions.APIException):

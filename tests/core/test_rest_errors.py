@@ -73,3 +73,11 @@ def test_a_page_that_is_missing_is_told_in_the_callers_language(client, db):
     page = client.get("/nothing/", headers={"accept": "text/html"})
     assert (page.status_code, page["Content-Type"]) == (404, "text/html; charset=utf-8")
     assert "There is no such page." in page.content.decode()
+
+
+def test_one_refusal_has_one_title_whoever_finds_it():
+    ours = problem_response(InvalidInputError("No.", errors={"url": ["Bad."]}), {})
+    theirs = problem_response(exceptions.ValidationError({"url": ["Bad."]}), {})
+
+    assert ours.data["title"] == theirs.data["title"] == "Some values cannot be used"
+    assert theirs.data["errors"] == {"url": ["Bad."]}
