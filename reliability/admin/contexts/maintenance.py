@@ -36,7 +36,7 @@ def maintenance_of(request: HttpRequest, service: Service) -> dict[str, Any]:
     return {
         "maintenance": Table(
             columns=[
-                Column("State"),
+                Column("State", room="medium"),
                 Column("Maintenance"),
                 Column("Begins"),
                 Column("Ends", room="medium"),

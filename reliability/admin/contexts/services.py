@@ -81,7 +81,7 @@ def _checks(request: HttpRequest, service: Service) -> Table:
             Column("Check"),
             Column("For", numeric=True, room="medium"),
             Column("Last answer"),
-            Column("Latency", numeric=True),
+            Column("Latency", numeric=True, room="medium"),
             Column("Asked", room="wide"),
             Column("Next", room="wide"),
         ],
