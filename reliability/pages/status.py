@@ -97,11 +97,12 @@ def _page(number: int) -> bytes | None:
 
 
 def _history(start: datetime, end: datetime) -> bytes:
-    before = start - timedelta(days=1)
+    before, first = start - timedelta(days=1), status.begins_at()
     context = {
         "month": start,
         "found": status.incidents_between(start, end),
-        "before": f"{before:%Y-%m}",
+        # Before the first service there was nothing to tell.
+        "before": f"{before:%Y-%m}" if first is not None and first < start else "",
         "after": f"{end:%Y-%m}" if end <= timezone.now() else "",
         "here": "history",
     }

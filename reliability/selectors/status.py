@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
 from core.components import Tone
@@ -41,6 +41,9 @@ MOST_INCIDENTS: Final = 50
 """So many are shown in one place; more of them tell nobody anything."""
 _UPDATES_SHOWN: Final = 20
 _DAYS_TOLD: Final = 10
+
+_DAY: Final = 86_400_000_000
+"""In microseconds."""
 
 MAINTENANCE: Final = "Maintenance"
 _WORDS: Final = {
@@ -75,6 +78,8 @@ class Component:
     tone: Tone
     bar: StatusBar
     availability: str
+    known: str
+    """How much of the days is known of a service that is younger; empty for others."""
 
     @property
     def trouble(self) -> list[Bar]:
@@ -178,6 +183,14 @@ def status_page(number: int = 1) -> StatusPage | None:
     )
 
 
+def begins_at() -> datetime | None:
+    """Return when the first service of the page was added; None while there is none."""
+    first: datetime | None = Service.objects.filter(is_public=True).aggregate(at=Min("created_at"))[
+        "at"
+    ]
+    return first
+
+
 def incidents_between(start: datetime, end: datetime) -> tuple[Trouble, ...]:
     """Return the incidents of the page's services that began in a window, the newest first."""
     return _troubles(Q(started_at__gte=start, started_at__lt=end), _names(), most=200)
@@ -234,8 +247,10 @@ def _components(
     for key in shown:
         word, tone = said[key]
         bar = bars.bar_of(past[key], f"{DAYS}d")
-        available = bars.availability(past[key].total)
-        found.append(Component(names[key], word, tone, bar, available))
+        total = past[key].total
+        known = bars.span(total.known) if total.absent >= _DAY else ""
+        available = bars.availability(total)
+        found.append(Component(names[key], word, tone, bar, available, known))
     return tuple(found)
 
 

@@ -1,5 +1,6 @@
 """What strangers see of the services, and what they never see."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from reliability.models import (
     IncidentEvent,
     MaintenanceOccurrence,
     MaintenanceWindow,
+    Service,
     StateSegment,
 )
 from reliability.pages import status
@@ -244,6 +246,7 @@ def test_incidents_of_hidden_services_are_left_out(shop, make_service):
 
 
 def test_past_incidents_stay_for_two_weeks_and_by_month_for_ever(client, shop):
+    Service.objects.update(created_at=datetime(2026, 1, 5, tzinfo=UTC))
     began = datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
     had(shop, state="resolved", started_at=began, resolved_at=began + timedelta(minutes=4))
     recent = timezone.now() - timedelta(days=3)
@@ -341,3 +344,38 @@ def test_a_few_queries_serve_any_number_of_services(
 
     with django_assert_max_num_queries(9):
         read.status_page()
+
+
+def test_months_before_the_first_service_are_not_offered(client, shop):
+    now = timezone.now()
+    first = datetime(now.year - 1, 3, 20, tzinfo=UTC)
+    Service.objects.update(created_at=first)
+
+    def links(month):
+        text = client.get(f"/status/history/?month={month}").content.decode()
+        return re.findall(r"\?month=(\d{4}-\d\d)", text)
+
+    assert links(f"{first:%Y}-04") == [f"{first:%Y}-03", f"{first:%Y}-05"]
+    assert links(f"{first:%Y}-03") == [f"{first:%Y}-04"]
+
+
+def test_only_the_page_with_bars_explains_them(client, shop):
+    explained = "Bars show the last 90 days"
+
+    assert explained in client.get("/status/").content.decode()
+    assert explained not in client.get("/status/history/").content.decode()
+
+
+@pytest.mark.parametrize(("days", "told"), [(200, ""), (3, "3 d")])
+def test_how_little_is_known_of_a_young_service(shop, days, told):
+    began = timezone.now() - timedelta(days=days)
+    check = shop.checks.get()
+    Service.objects.update(created_at=began)
+    shop.checks.update(created_at=began)
+    StateSegment.objects.filter(check_of=check).delete()
+    StateSegment.objects.create(check_of=check, standing="up", started_at=began)
+    stands(shop, "up", standing="up", since=began)
+
+    (component,) = read.status_page().components
+
+    assert (component.availability, component.known) == ("100 %", told)
