@@ -43,7 +43,8 @@ def test_a_phone_shows_a_state_beside_its_name(browse):
 
 
 @pytest.mark.parametrize(
-    ("width", "rows"), [(1440, [5]), (1100, [3, 2]), (768, [3, 2]), (390, [2, 2, 1])]
+    ("width", "rows"),
+    [(1440, [6]), (1250, [3, 3]), (1100, [3, 3]), (768, [3, 3]), (390, [2, 2, 2])],
 )
 def test_no_figure_is_alone_beside_an_empty_place(browse, width, rows):
     page = browse(width=width)
