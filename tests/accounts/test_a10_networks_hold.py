@@ -124,7 +124,7 @@ def test_the_role_page_saves_what_the_role_asks(client, make_user):
     group = Group.objects.get(name="operator")
     page = f"/admin/auth/group/{group.pk}/change/"
     shown = client.get(page).content.decode()
-    assert "resolve incidents" in shown
+    assert "resolve and close incidents" in shown
     assert "reliability.change_incident" not in shown
     client.post(page, {"mfa_required": "on", "networks": OFFICE})
     policy = RolePolicy.objects.get()
