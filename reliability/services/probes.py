@@ -233,7 +233,8 @@ class ProbeLoop:
             if self._is_first_read:
                 await in_thread(_settle)
             # What could not be read is left alone for a minute, or until somebody changes it.
-            self._unreadable |= {k: v for k, v in changed.items() if k not in prober.versions}
+            watched = prober.versions
+            self._unreadable |= {k: v for k, v in changed.items() if k not in watched}
         self._is_first_read = False
 
     async def _flush(self, prober: Prober, held: Held) -> None:
