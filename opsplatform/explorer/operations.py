@@ -21,6 +21,7 @@ _VERBS: Final = {
     "destroy": "Delete",
 }
 _PLAIN: Final = "Health"
+_CALLED: Final = {"slos": "Objectives"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ def find(name: str) -> Operation | None:
 
 def _noun(path: str) -> str:
     first, *rest = path.strip("/").split("/")
-    return rest[0].replace("-", " ").capitalize() if first == "api" and rest else _PLAIN
+    if first != "api" or not rest:
+        return _PLAIN
+    return _CALLED.get(rest[0], rest[0].replace("-", " ").capitalize())
 
 
 def _operation(schemas: Schemas, path: str, method: str, raw: dict[str, Any]) -> Operation:

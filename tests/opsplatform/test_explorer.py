@@ -43,7 +43,7 @@ def test_every_operation_of_the_description_is_there_once():
 def test_operations_stand_under_their_noun_and_those_of_probes_last():
     titles = [group.title for group in groups()]
 
-    assert titles[:5] == ["Alerts", "Audit", "Auth", "Changes", "Checks"]
+    assert titles[:5] == ["Alerts", "Audit", "Auth", "Checks", "Incidents"]
     assert titles[-1] == "Health"
 
 
