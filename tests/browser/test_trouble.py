@@ -93,7 +93,7 @@ def test_a_question_that_fails_is_asked_again(browse):
     page = browse()
     page.watch.allow("ERR_")
     page.goto(INCIDENT)
-    resolve = page.locator("a[data-confirm]").first
+    resolve = page.locator("a[data-confirm][href$='/resolve/']")
     page.route("**/resolve/", lambda route: route.abort())
     resolve.click()
     expect(page.locator("#toasts")).to_contain_text(UNANSWERED)
@@ -131,7 +131,7 @@ def test_an_answer_that_is_no_question_is_shown(browse):
 
     page.goto(INCIDENT)
     page.route("**/resolve/", lambda route: route.fulfill(body=refusal, **told))
-    page.locator("a[data-confirm]").first.click()
+    page.locator("a[data-confirm][href$='/resolve/']").click()
     page.wait_for_url("**/resolve/")
     expect(page.get_by_role("heading", name="Away")).to_be_visible()
 
