@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.served.visits import signed_in
+from benchmarks.served.visits import prepare, signed_in
 from benchmarks.table import Row
 
 if TYPE_CHECKING:
@@ -44,16 +44,9 @@ _PUBLIC: Final = {
 
 def run() -> Iterator[Row]:
     """Fill the database step by step, and ask for each page at each size."""
-    import django
-
-    django.setup()
-    from django.conf import settings
-    from django.core.management import call_command
+    prepare()
     from django.test import Client
 
-    settings.ALLOWED_HOSTS = ["*"]
-    settings.OPS_RATE_LIMIT = 1_000_000_000
-    call_command("migrate", verbosity=0)
     console, stranger = signed_in(), Client()
     count = 0
     for size in _SIZES:

@@ -21,3 +21,16 @@ def signed_in() -> Any:  # noqa: ANN401
     client = Client()
     client.force_login(user)
     return client
+
+
+def prepare() -> None:
+    """Set up an empty platform in this process, which answers anybody as often as they ask."""
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.core.management import call_command
+
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.OPS_RATE_LIMIT = 1_000_000_000
+    call_command("migrate", verbosity=0)
