@@ -61,6 +61,34 @@ _NOTIFICATIONS_READ: Final = frozenset(
         "notifications.view_notification",
         "notifications.view_event",
         "notifications.view_deliveryattempt",
+        "notifications.view_group",
+        "notifications.view_escalationrun",
+        "notifications.view_route",
+        "notifications.view_silence",
+        "notifications.view_escalationchain",
+        "notifications.view_oncallschedule",
+    }
+)
+_ALERTS_HANDLE: Final = frozenset(
+    {
+        "notifications.acknowledge_group",
+        "notifications.add_silence",
+        "notifications.change_silence",
+        "notifications.delete_silence",
+        "notifications.override_oncallschedule",
+    }
+)
+_ROUTES_WRITE: Final = frozenset(
+    {
+        "notifications.add_route",
+        "notifications.change_route",
+        "notifications.delete_route",
+        "notifications.add_escalationchain",
+        "notifications.change_escalationchain",
+        "notifications.delete_escalationchain",
+        "notifications.add_oncallschedule",
+        "notifications.change_oncallschedule",
+        "notifications.delete_oncallschedule",
     }
 )
 _CHANNELS_WRITE: Final = frozenset(
@@ -125,6 +153,8 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     | _MAINTENANCE_WRITE
     | _INCIDENTS_WRITE
     | _NOTIFICATIONS_READ
+    | _ALERTS_HANDLE
+    | _ROUTES_WRITE
     | _CHANNELS_WRITE
     | _SYSTEM_READ
     | _SCHEDULE_WRITE
@@ -139,6 +169,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     | _MAINTENANCE_WRITE
     | _INCIDENTS_WRITE
     | _NOTIFICATIONS_READ
+    | _ALERTS_HANDLE
     | _SYSTEM_READ
     | {"notifications.resend_notification", "reliability.add_change"},
     "manager": _SERVICES_READ | _INCIDENTS_READ | _NOTIFICATIONS_READ | _SYSTEM_READ,
@@ -146,6 +177,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     | _MAINTENANCE_WRITE
     | _INCIDENTS_READ
     | _NOTIFICATIONS_READ
+    | _ALERTS_HANDLE
     | _SYSTEM_READ
     | {"accounts.add_apikey", "reliability.acknowledge_incident"},
     "analyst": _OBJECTIVES_READ,
@@ -254,8 +286,47 @@ AREAS: Final[tuple[Area, ...]] = (
             "notifications.view_event": "see alerts",
             "notifications.view_notification": "see messages",
             "notifications.view_deliveryattempt": "see how messages were sent",
+            "notifications.view_group": "see threads of messages",
+            "notifications.view_escalationrun": "see how alerts escalated",
         },
-        {"notifications.resend_notification": "retry, resend and cancel messages"},
+        {
+            "notifications.acknowledge_group": "acknowledge alerts",
+            "notifications.resend_notification": "retry, resend and cancel messages",
+        },
+    ),
+    Area(
+        "Silences",
+        {"notifications.view_silence": "see silences"},
+        {
+            "notifications.add_silence": "silence alerts",
+            "notifications.change_silence": "change silences",
+            "notifications.delete_silence": "end silences",
+        },
+    ),
+    Area(
+        "Routes and escalation",
+        {
+            "notifications.view_route": "see who is told of what",
+            "notifications.view_escalationchain": "see how alerts escalate",
+        },
+        {
+            "notifications.add_route": "add routes",
+            "notifications.change_route": "change routes",
+            "notifications.delete_route": "delete routes",
+            "notifications.add_escalationchain": "add escalations",
+            "notifications.change_escalationchain": "change escalations",
+            "notifications.delete_escalationchain": "delete escalations",
+        },
+    ),
+    Area(
+        "On call",
+        {"notifications.view_oncallschedule": "see who is on call"},
+        {
+            "notifications.override_oncallschedule": "stand in for somebody on call",
+            "notifications.add_oncallschedule": "add schedules",
+            "notifications.change_oncallschedule": "change schedules",
+            "notifications.delete_oncallschedule": "delete schedules",
+        },
     ),
     Area(
         "Channels",

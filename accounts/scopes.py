@@ -55,6 +55,12 @@ _NOTIFICATIONS_READ: Final = (
     "notifications.view_event",
     "notifications.view_deliveryattempt",
     "notifications.view_channel",
+    "notifications.view_group",
+    "notifications.view_escalationrun",
+    "notifications.view_route",
+    "notifications.view_silence",
+    "notifications.view_escalationchain",
+    "notifications.view_oncallschedule",
 )
 
 SCOPES: Final[dict[str, Scope]] = {
@@ -108,11 +114,31 @@ SCOPES: Final[dict[str, Scope]] = {
         "See alerts, messages, their deliveries and the channels", *_NOTIFICATIONS_READ
     ),
     "notifications:write": _scope(
-        "Add, change and delete channels; see all of notifications",
+        "Add, change and delete channels, routes, escalations and schedules; "
+        "see all of notifications",
         *_NOTIFICATIONS_READ,
         "notifications.add_channel",
         "notifications.change_channel",
         "notifications.delete_channel",
+        "notifications.add_route",
+        "notifications.change_route",
+        "notifications.delete_route",
+        "notifications.add_escalationchain",
+        "notifications.change_escalationchain",
+        "notifications.delete_escalationchain",
+        "notifications.add_oncallschedule",
+        "notifications.change_oncallschedule",
+        "notifications.delete_oncallschedule",
+    ),
+    "notifications:acknowledge": _scope(
+        "Acknowledge alerts", "notifications.acknowledge_group", "notifications.view_group"
+    ),
+    "notifications:silence": _scope(
+        "Add, change and end silences",
+        "notifications.add_silence",
+        "notifications.change_silence",
+        "notifications.delete_silence",
+        "notifications.view_silence",
     ),
     "notifications:test": _scope(
         "Send a test through a channel", "notifications.test_channel", "notifications.view_channel"

@@ -32,6 +32,13 @@ class Channel(models.Model):
     class Kind(models.TextChoices):
         EMAIL = "email", "E-mail"
         WEBHOOK = "webhook", "Webhook"
+        SLACK = "slack", "Slack"
+        TELEGRAM = "telegram", "Telegram"
+        PAGERDUTY = "pagerduty", "PagerDuty"
+        DISCORD = "discord", "Discord"
+        TEAMS = "teams", "Microsoft Teams"
+        NTFY = "ntfy", "ntfy"
+        APPRISE = "apprise", "Apprise"
 
     class ManagedBy(models.TextChoices):
         OPERATORS = "", "Operators"
@@ -47,6 +54,7 @@ class Channel(models.Model):
     SHORTEST_TIMEOUT_SECONDS = 1
     LONGEST_TIMEOUT_SECONDS = 30
     MOST_PARALLEL = 50
+    MOST_A_MINUTE = 60_000
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=10, choices=Kind)
@@ -70,6 +78,33 @@ class Channel(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_PARALLEL)],
         help_text="How many messages are on their way at once. Mail goes one by one.",
     )
+    rate_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_A_MINUTE)],
+        help_text="Messages a minute at most. Empty: what the provider is known to allow.",
+    )
+    fallback = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="stands_in_for",
+        help_text="Gets what this channel could not deliver, and critical alerts that are late.",
+    )
+    is_for_people = models.BooleanField(
+        "for people alone",
+        default=False,
+        help_text="Reaches people by their own addresses only; the default route leaves it out.",
+    )
+    quiet_from = models.TimeField(null=True, blank=True)
+    quiet_until = models.TimeField(null=True, blank=True)
+    # Numbers of weekdays, Monday is 0; empty means every day.
+    quiet_days = models.JSONField(default=list, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    # The bucket of `rate_per_minute`, shared by all dispatchers.
+    tokens = models.FloatField(default=0.0, editable=False)
+    tokens_at = models.DateTimeField(null=True, blank=True, editable=False)
     managed_by = models.CharField(
         max_length=11, choices=ManagedBy, default=ManagedBy.OPERATORS, blank=True, editable=False
     )
@@ -87,7 +122,28 @@ class Channel(models.Model):
         permissions = [("test_channel", "Can send a test through a channel")]
         constraints = [
             models.CheckConstraint(
-                name="channel_kind_is_known", condition=Q(kind__in=["email", "webhook"])
+                name="channel_kind_is_known",
+                condition=Q(
+                    kind__in=[
+                        "email",
+                        "webhook",
+                        "slack",
+                        "telegram",
+                        "pagerduty",
+                        "discord",
+                        "teams",
+                        "ntfy",
+                        "apprise",
+                    ]
+                ),
+            ),
+            models.CheckConstraint(
+                name="channel_quiet_has_both_ends",
+                condition=Q(quiet_from__isnull=True, quiet_until__isnull=True)
+                | Q(quiet_from__isnull=False, quiet_until__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="channel_is_not_its_own_fallback", condition=~Q(fallback=models.F("id"))
             ),
             # A batch must fit its lease, which is counted in timeouts.
             models.CheckConstraint(

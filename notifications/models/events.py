@@ -20,7 +20,7 @@ class Event(models.Model):
 
     class Routing(models.TextChoices):
         WAITING = "", "Not routed yet"
-        ROUTED = "routed", "Sent to channels"
+        ROUTED = "routed", "Told"
         SUPPRESSED = "suppressed", "Suppressed"
         NO_CHANNEL = "no_channel", "No channel is enabled"
 
@@ -41,6 +41,9 @@ class Event(models.Model):
     routing = models.CharField(
         max_length=10, choices=Routing, default=Routing.WAITING, blank=True, editable=False
     )
+
+    # What was decided: a list of {"route": name, "group": id, "silence": id}, for "why?".
+    decided = models.JSONField(default=list, blank=True, editable=False)
 
     class Meta:
         ordering = ["-id"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from notifications.models.channels import Channel
 from notifications.models.events import Event
+from notifications.models.groups import Group
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -60,15 +62,27 @@ class Notification(models.Model):
     """
 
     class State(models.TextChoices):
+        HELD = "held", "Held in quiet hours"
         PENDING = "pending", "Pending"
         SENT = "sent", "Sent"
         DEAD = "dead", "Dead"
+        SUPERSEDED = "superseded", "Superseded"
         SUPPRESSED = "suppressed", "Suppressed"
         CANCELLED = "cancelled", "Cancelled"
 
     class Reason(models.TextChoices):
         FIRST = "first", "Alert"
+        NEW_ALERTS = "new_alerts", "More alerts"
+        UPDATE = "update", "News of an alert"
+        NEW_RESOLVED = "new_resolved", "Some resolved"
         ALL_RESOLVED = "all_resolved", "Resolved"
+        REPEAT = "repeat", "Still holds"
+        STORM = "storm", "Many alerts at once"
+        ESCALATION = "escalation", "Nobody has acknowledged"
+        ACK_EXPIRED = "ack_expired", "Acknowledged, yet not over"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"
+        DIGEST = "digest", "Digest of quiet hours"
+        FALLBACK = "fallback", "Instead of another channel"
         RESEND = "resend", "Sent again by hand"
         TEST = "test", "Test"
 
@@ -79,6 +93,13 @@ class Notification(models.Model):
 
     event = models.ForeignKey(
         Event, null=True, blank=True, on_delete=models.PROTECT, related_name="notifications"
+    )
+    group = models.ForeignKey(
+        Group, null=True, blank=True, on_delete=models.SET_NULL, related_name="notifications"
+    )
+    # Whom it is for, if it is for one person and not for a channel's own recipients.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     # The history outlives the channel; its name stays.
     channel = models.ForeignKey(
@@ -95,6 +116,9 @@ class Notification(models.Model):
     payload = models.JSONField()
     original = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="resends"
+    )
+    superseded_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="supersedes"
     )
     idempotency_key = models.CharField(max_length=60, unique=True)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
@@ -119,7 +143,17 @@ class Notification(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="notification_state_is_known",
-                condition=Q(state__in=["pending", "sent", "dead", "suppressed", "cancelled"]),
+                condition=Q(
+                    state__in=[
+                        "held",
+                        "pending",
+                        "sent",
+                        "dead",
+                        "superseded",
+                        "suppressed",
+                        "cancelled",
+                    ]
+                ),
             ),
             models.CheckConstraint(
                 name="notification_sent_has_a_time",
@@ -127,7 +161,7 @@ class Notification(models.Model):
             ),
             models.CheckConstraint(
                 name="notification_end_has_a_reason",
-                condition=Q(state__in=["pending", "sent"]) | ~Q(last_error=""),
+                condition=Q(state__in=["held", "pending", "sent"]) | ~Q(last_error=""),
             ),
             models.CheckConstraint(
                 name="notification_only_pending_is_leased",
@@ -148,6 +182,12 @@ class Notification(models.Model):
                 fields=["thread_key", "channel", "recipient", "seq"],
                 condition=Q(state="pending"),
             ),
+            # Held ones are looked for when quiet hours end, and when it is over.
+            models.Index(name="notification_held", fields=["next_at"], condition=Q(state="held")),
+            # Of a thread: whom it has reached, and what a newer message supersedes.
+            models.Index(name="notification_of_group", fields=["group", "seq"]),
+            # Retention.
+            models.Index(name="notification_by_age", fields=["created_at"]),
             # Pages of one state; those of the whole queue follow the primary key.
             models.Index(name="notification_by_state", fields=["state", "-id"]),
         ]
