@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final, Self
@@ -11,6 +11,10 @@ from core.masking import HIDDEN, clip, mask
 
 PAYLOAD_VERSION: Final = 1
 EXCERPT_CHARACTERS: Final = 1024
+# A message names this many alerts; how many there are stands in its counts.
+MOST_ALERTS: Final = 50
+# The link of this name acknowledges; channels with buttons make one of it.
+ACKNOWLEDGE: Final = "Acknowledge"
 # Shorter values would blank ordinary words out of an error message.
 SHORTEST_SECRET: Final = 6
 
@@ -48,7 +52,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a channel tells people, as it was when the alert was routed."""
+    """What a channel tells people, as it was when the alert was routed.
+
+    A message may tell of many alerts of one `thread`: each of `alerts` has the texts `title`,
+    `severity`, `status`, `service`, `since` and `url`, the newest first and at most MOST_ALERTS;
+    `firing` and `resolved` count all of them. `note` says what the title cannot: why it comes again
+    or how long it lasted. Without `alerts` it tells of one alert alone.
+    """
 
     kind: str
     severity: str
@@ -62,10 +72,17 @@ class Message:
     seq: int
     occurred_at: str
     reason: str
+    thread: str = ""
+    alerts: Sequence[Mapping[str, str]] = ()
+    firing: int = 0
+    resolved: int = 0
+    note: str = ""
 
     def to_payload(self) -> dict[str, object]:
         """Return the versioned snapshot that the outbox stores."""
-        return {"version": PAYLOAD_VERSION, **asdict(self)}
+        # Lists, as they come back from the database.
+        alerts = [dict(alert) for alert in self.alerts[:MOST_ALERTS]]
+        return {"version": PAYLOAD_VERSION, **asdict(self), "alerts": alerts}
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, object]) -> Self:
@@ -83,6 +100,11 @@ class Message:
             seq=_integer(payload, "seq"),
             occurred_at=_text(payload, "occurred_at"),
             reason=_text(payload, "reason"),
+            thread=_text(payload, "thread"),
+            alerts=_alerts(payload),
+            firing=_integer(payload, "firing"),
+            resolved=_integer(payload, "resolved"),
+            note=_text(payload, "note"),
         )
 
 
@@ -140,6 +162,15 @@ def _integer(payload: Mapping[str, object], name: str) -> int:
 
 def _texts(payload: Mapping[str, object], name: str) -> dict[str, str]:
     value = payload.get(name)
-    if not isinstance(value, Mapping):
-        return {}
-    return {str(key): str(entry) for key, entry in value.items()}
+    return _plain(value) if isinstance(value, Mapping) else {}
+
+
+def _alerts(payload: Mapping[str, object]) -> list[dict[str, str]]:
+    value = payload.get("alerts")
+    if not isinstance(value, list):
+        return []
+    return [_plain(alert) for alert in value[:MOST_ALERTS] if isinstance(alert, Mapping)]
+
+
+def _plain(texts: Mapping[object, object]) -> dict[str, str]:
+    return {str(key): str(entry) for key, entry in texts.items()}
