@@ -88,6 +88,10 @@ class EscalationRun(models.Model):
     repeats_left = models.PositiveSmallIntegerField(default=0)
     position = models.PositiveSmallIntegerField(default=0)
     next_step_at = models.DateTimeField(null=True, blank=True)
+    # Whom the present round has reached; a round that reaches nobody tells everybody.
+    told = models.PositiveIntegerField(default=0)
+    # What was done: a list of {"at", "step", "told", "why"}; a step is counted from 1.
+    log = models.JSONField(default=list)
     state = models.CharField(max_length=12, choices=State, default=State.ACTIVE)
     started_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)

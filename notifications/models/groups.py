@@ -100,6 +100,8 @@ class GroupMember(models.Model):
     told = models.CharField(max_length=8, choices=Told, default=Told.NOTHING, blank=True)
     # Differs from the newest while there is something to tell.
     told_event_id = models.PositiveBigIntegerField(default=0)
+    # Somebody takes care of it; counts while it is no older than `since`.
+    acked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         default_permissions = ()
