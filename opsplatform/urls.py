@@ -15,6 +15,7 @@ urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("", include("observability.api.urls")),
     path(".well-known/", include("accounts.api.well_known")),
     path("account/", include("accounts.pages.urls")),
+    path("account/", include("notifications.pages.urls")),
     # Before the console's own pages of these names.
     path("admin/", include("accounts.pages.sign_in_urls")),
     path("admin/", admin.site.urls),

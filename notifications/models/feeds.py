@@ -4,6 +4,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from notifications.engine.frames import Entry
+
 
 class Feed(models.Model):
     """One audience; the lock on its row makes the order of numbers the order of commits."""
@@ -25,6 +27,8 @@ class FeedEntry(models.Model):
     audience = models.CharField(max_length=100)
     seq = models.PositiveBigIntegerField()
     kind = models.CharField(max_length=50)
+    severity = models.CharField(max_length=10, blank=True, default="", db_default="")
+    """That of the alert it tells of; empty for all else."""
     payload = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -39,10 +43,20 @@ class FeedEntry(models.Model):
         indexes = [
             # Trimming looks for the oldest of all audiences.
             models.Index(name="feed_entry_by_age", fields=["created_at"]),
+            # The few that are critical are found among many that are not.
+            models.Index(
+                name="feed_entry_by_severity",
+                fields=["audience", "severity", "seq"],
+                condition=~models.Q(severity=""),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.audience} {self.seq}"
+
+    def as_entry(self) -> Entry:
+        """Return it as the live feed tells it."""
+        return Entry(self.audience, self.seq, self.kind, self.payload, self.created_at)
 
 
 class ReadCursor(models.Model):

@@ -54,17 +54,28 @@ def news(known: Mapping[str, int], limit: int = PAGE) -> dict[str, tuple[int, li
 
 
 def positions(audiences: Collection[str], user_id: UUID | None) -> dict[str, Position]:
-    """Return where each audience is and how far the person has read; keys of scripts read all."""
+    """Return where each audience is and how far the person has read; keys of scripts read all.
+
+    What nobody can read any more, for it is no longer kept, counts as read.
+    """
     newest = heads(audiences)
     read: dict[str, int] = {}
     if user_id is not None:
         rows = ReadCursor.objects.filter(user=user_id, audience__in=audiences).order_by()
         read = dict(rows.values_list("audience", "seq"))
     return {
-        audience: Position(seq, min(read.get(audience, 0), seq) if user_id else seq)
+        audience: Position(seq, _read(audience, read.get(audience, 0), seq) if user_id else seq)
         for audience in sorted(audiences)
         for seq in [newest.get(audience, 0)]
     }
+
+
+def _read(audience: str, read: int, seq: int) -> int:
+    if read >= seq:
+        return seq
+    kept = FeedEntry.objects.filter(audience=audience, seq__gt=read).order_by("seq")
+    first: int | None = kept.values_list("seq", flat=True).first()
+    return seq if first is None else min(first - 1, seq)
 
 
 def _chunks(names: Collection[str]) -> Iterator[list[str]]:

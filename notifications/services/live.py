@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from core.errors import InvalidInputError
-from notifications.models import FeedEntry, ReadCursor
+from notifications.models import Event, FeedEntry, ReadCursor
 from notifications.selectors import heads
 from notifications.services import wakeups
 
@@ -82,6 +82,7 @@ def append(news: Sequence[News]) -> dict[str, int]:
                 audience=item.audience,
                 seq=given[item.audience],
                 kind=item.kind,
+                severity=_severity(item),
                 payload=dict(item.data),
                 created_at=now,
             )
@@ -151,6 +152,11 @@ def trim() -> int:
         if not ids:
             return removed
         removed += FeedEntry.objects.filter(pk__in=ids).delete()[0]
+
+
+def _severity(item: News) -> str:
+    told = item.data.get("severity")
+    return told if isinstance(told, str) and told in Event.Severity.values else ""
 
 
 def _coalesced(news: Iterable[News]) -> list[News]:

@@ -103,6 +103,7 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
     (
         "Notifications",
         (
+            Page("Notification centre", "notification-centre"),
             Page("Queue", "notifications.notification", _dead_messages, "dead"),
             Page("Events", "notifications.event"),
             Page("Channels", "notifications.channel"),

@@ -1,0 +1,37 @@
+"""The severity of what a feed tells beside it, so that the few that matter are found at once."""
+
+from django.db import migrations, models
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
+
+
+def fill(apps, schema_editor):
+    """Take over the severity of the alerts that are still kept."""
+    entries = apps.get_model("notifications", "FeedEntry").objects
+    told = Coalesce(KT("payload__severity"), models.Value(""))
+    severities = ("critical", "warning", "info")
+    known = entries.annotate(told=told).filter(kind="alert", told__in=severities)
+    known.update(severity=told)
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("notifications", "0004_acknowledged_alerts"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="feedentry",
+            name="severity",
+            field=models.CharField(blank=True, db_default="", default="", max_length=10),
+        ),
+        migrations.RunPython(fill, migrations.RunPython.noop),
+        migrations.AddIndex(
+            model_name="feedentry",
+            index=models.Index(
+                condition=models.Q(("severity", ""), _negated=True),
+                fields=["audience", "severity", "seq"],
+                name="feed_entry_by_severity",
+            ),
+        ),
+    ]
