@@ -1,17 +1,14 @@
 """The severity of what a feed tells beside it, so that the few that matter are found at once."""
 
 from django.db import migrations, models
-from django.db.models.fields.json import KT
-from django.db.models.functions import Coalesce
 
 
 def fill(apps, schema_editor):
     """Take over the severity of the alerts that are still kept."""
     entries = apps.get_model("notifications", "FeedEntry").objects
-    told = Coalesce(KT("payload__severity"), models.Value(""))
-    severities = ("critical", "warning", "info")
-    known = entries.annotate(told=told).filter(kind="alert", told__in=severities)
-    known.update(severity=told)
+    alerts = entries.filter(kind="alert")
+    for severity in ("critical", "warning", "info"):
+        alerts.filter(payload__severity=severity).update(severity=severity)
 
 
 class Migration(migrations.Migration):
