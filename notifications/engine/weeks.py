@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -11,27 +12,28 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 Who = TypeVar("Who")
+Who_co = TypeVar("Who_co", covariant=True)
 
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Slot(Generic[Who]):
+class Slot(Generic[Who_co]):
     """Hours of one weekday; an end at or before the start lies on the next day."""
 
     weekday: int
     starts: time
     ends: time
-    who: Who
+    who: Who_co
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch(Generic[Who]):
+class Stretch(Generic[Who_co]):
     """Somebody, or nobody, from one moment up to another."""
 
     starts: datetime
     ends: datetime
-    who: Who | None
+    who: Who_co | None
     is_override: bool = False
 
     @property
@@ -41,12 +43,12 @@ class Stretch(Generic[Who]):
 
 
 @dataclass(frozen=True, slots=True)
-class Override(Generic[Who]):
+class Override(Generic[Who_co]):
     """Somebody stands in; of two at once the later entry in the list counts."""
 
     starts: datetime
     ends: datetime
-    who: Who
+    who: Who_co
 
 
 def stretches(
@@ -69,7 +71,7 @@ def stretches(
         edges |= {override.starts, override.ends}
     moments = sorted(edge for edge in edges if start <= edge <= end)
     found: list[Stretch[Who]] = []
-    for begins, ends in zip(moments, moments[1:], strict=False):
+    for begins, ends in pairwise(moments):
         who, stands_in = _at(begins, planned, overrides)
         last = found[-1] if found else None
         if last is not None and (last.who, last.is_override) == (who, stands_in):
@@ -101,7 +103,7 @@ def midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _at(
-    moment: datetime, planned: Sequence[Stretch[Who]], overrides: Sequence[Override[Who]]
+    moment: datetime, planned: Iterable[Stretch[Who]], overrides: Sequence[Override[Who]]
 ) -> tuple[Who | None, bool]:
     for override in reversed(overrides):
         if override.starts <= moment < override.ends:

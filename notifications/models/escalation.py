@@ -85,6 +85,7 @@ class EscalationRun(models.Model):
     # A list of {"wait_seconds", "min_severity", "channels": [ids], "people": [ids],
     # "schedules": [ids]}.
     steps = models.JSONField()
+    repeats = models.PositiveSmallIntegerField(default=0)
     repeats_left = models.PositiveSmallIntegerField(default=0)
     position = models.PositiveSmallIntegerField(default=0)
     next_step_at = models.DateTimeField(null=True, blank=True)

@@ -16,7 +16,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-
 LASTS: Final = timedelta(hours=24)
 """For how long a message can be acknowledged by its link."""
 
