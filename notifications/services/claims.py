@@ -6,6 +6,7 @@ sends again under the same key; one that was only paused finds that its token ho
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Concat, Left, Now
 
+from notifications.engine import buckets, kinds
 from notifications.models import Channel, DeliveryAttempt, Notification
 
 if TYPE_CHECKING:
@@ -86,7 +88,8 @@ def channels_due() -> list[UUID]:
 def claim(*, channel_id: UUID) -> Claim | None:
     """Take the next rows of a channel for this process; None if there is nothing to send.
 
-    After failures in a row the channel is paused; then one message goes out on trial.
+    After failures in a row the channel is paused; then one message goes out on trial. Of a channel
+    with a rate, no more are taken than its bucket holds.
     """
     deadline = time.monotonic() + LEASE_SECONDS
     token = uuid.uuid4()
@@ -94,20 +97,38 @@ def claim(*, channel_id: UUID) -> Claim | None:
         channel = Channel.objects.filter(_open(), pk=channel_id, enabled=True).first()
         if channel is None:
             return None
+        tokens = _tokens(channel)
         trial = channel.open_until is not None
+        limit = math.floor(min(1 if trial else _capacity(channel), tokens))
         # The channel before its rows, as everywhere: two orders would make a deadlock.
-        if trial and not _take_trial(channel):
+        if not limit or (trial and not _take_trial(channel)):
             return None
-        rows = _next_rows(channel, limit=1 if trial else _capacity(channel))
+        rows = _next_rows(channel, limit=limit)
         if not rows:
             return None
         _lease(rows, token)
+        if tokens != math.inf:
+            left = tokens - len(rows)
+            Channel.objects.filter(pk=channel.pk).update(tokens=left, tokens_at=Now())
     return Claim(channel=channel, token=token, deadline=deadline, messages=tuple(rows))
 
 
 def give_back(*, claim: Claim, messages: Iterable[Notification]) -> None:
-    """Return rows that were not sent; another claim may take them at once."""
-    _held(claim, messages).update(lease_until=None, lease_token=None, attempts=F("attempts") - 1)
+    """Return rows that were not sent, and their tokens; another claim may take them at once."""
+    with transaction.atomic():
+        if _rate(claim.channel) is not None:
+            _locked_bucket(claim.channel)
+        given = _held(claim, messages).update(
+            lease_until=None, lease_token=None, attempts=F("attempts") - 1
+        )
+        if given and _rate(claim.channel) is not None:
+            Channel.objects.filter(pk=claim.channel.pk).update(tokens=F("tokens") + given)
+
+
+def hold_up(channel: Channel, *, seconds: float) -> None:
+    """Let nothing of a channel leave for so long, because its receiver asked for that."""
+    seconds = min(seconds, buckets.LONGEST_HOLD_SECONDS)
+    Channel.objects.filter(pk=channel.pk).update(tokens=0.0, tokens_at=later(seconds))
 
 
 def expire() -> int:
@@ -135,7 +156,37 @@ def later(seconds: float) -> Combinable:
 
 
 def _open() -> Q:
-    return Q(open_until__isnull=True) | Q(open_until__lte=Now())
+    """Return what a channel must be that is neither paused nor held up by its receiver."""
+    not_paused = Q(open_until__isnull=True) | Q(open_until__lte=Now())
+    not_held_up = Q(tokens_at__isnull=True) | Q(tokens_at__lte=Now())
+    # An end further away than any hold was set before the clock stepped back.
+    return not_paused & (not_held_up | Q(tokens_at__gt=later(2 * buckets.LONGEST_HOLD_SECONDS)))
+
+
+def _rate(channel: Channel) -> int | None:
+    return kinds.rate_of(channel.kind, channel.rate_per_minute)
+
+
+def _tokens(channel: Channel) -> float:
+    """Return how many messages the channel's rate allows now; its row stays locked if it has one.
+
+    The lock lets no two dispatchers spend the same tokens.
+    """
+    rate = _rate(channel)
+    if rate is None:
+        return math.inf
+    tokens, seconds_since = _locked_bucket(channel)
+    return buckets.available(rate_per_minute=rate, tokens=tokens, seconds_since=seconds_since)
+
+
+def _locked_bucket(channel: Channel) -> tuple[float, float | None]:
+    rows = Channel.objects.select_for_update(no_key=True).filter(pk=channel.pk)
+    found = rows.values_list("tokens", "tokens_at", Now()).first()
+    if found is None:
+        # The channel has just been deleted, and with it what it could send.
+        return 0.0, 0.0
+    tokens, filled_at, now = found
+    return tokens, None if filled_at is None else (now - filled_at).total_seconds()
 
 
 def _capacity(channel: Channel) -> int:

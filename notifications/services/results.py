@@ -17,7 +17,7 @@ from core.actors import Actor
 from notifications.engine import backoff
 from notifications.engine.base import EXCERPT_CHARACTERS, Verdict, storable
 from notifications.models import Channel, DeliveryAttempt, Event, Notification
-from notifications.services.claims import ERROR_CHARACTERS, PAUSE_SECONDS, later
+from notifications.services.claims import ERROR_CHARACTERS, PAUSE_SECONDS, hold_up, later
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAILURES_BEFORE_PAUSE: Final = 5
+TOO_MANY: Final = 429
 DISPATCHER: Final = Actor.schedule("notifications.dispatch")
 
 _random = SystemRandom()
@@ -140,16 +141,21 @@ def _attempt(result: Result) -> DeliveryAttempt:
 def _note_health(channel: Channel, outcomes: Sequence[Outcome]) -> bool:
     """Count failures in a row on the channel's row; return whether it may go on."""
     row = Channel.objects.filter(pk=channel.pk)
+    asked = max(map(_asked, outcomes), default=0.0)
+    if asked:
+        # The others in the queue would only be told the same.
+        hold_up(channel, seconds=asked)
     if any(outcome.verdict is Verdict.DELIVERED for outcome in outcomes):
         row.update(fails=0, open_until=None, last_ok_at=Now(), last_error="")
         if channel.open_until is not None:
             logger.info("A channel works again.", extra={"channel": channel.name})
-        return True
+        return not asked
     if not outcomes:
         return True
     error = storable(outcomes[-1].detail, limit=ERROR_CHARACTERS)
-    # What failed on this machine says nothing about the receiver.
-    failures = sum(not outcome.local for outcome in outcomes)
+    # What failed on this machine says nothing about the receiver, and one that says when to come
+    # again is alive.
+    failures = sum(not outcome.local and not _asked(outcome) for outcome in outcomes)
     row.update(
         last_error=error,
         fails=F("fails") + failures,
@@ -173,7 +179,13 @@ def _note_health(channel: Channel, outcomes: Sequence[Outcome]) -> bool:
             "A channel is paused after failures.",
             extra={"channel": channel.name, "error": error},
         )
-    return not paused
+    return not paused and not asked
+
+
+def _asked(outcome: Outcome) -> float:
+    """Return for how long the receiver wants to be left alone, 0 if it did not say."""
+    is_limited = outcome.status_code == TOO_MANY
+    return (outcome.retry_after_seconds or 0.0) if is_limited else 0.0
 
 
 def _disable(channel: Channel, reason: str) -> None:
