@@ -88,7 +88,7 @@ const countMore = (list) => {
     list.append(rest.item);
   }
   rest.count += 1;
-  rest.text.textContent = `and ${rest.count} more ${rest.count === 1 ? "alert" : "alerts"}`;
+  rest.text.textContent = `and ${rest.count} more`;
   clearTimeout(rest.timer);
   rest.timer = leaving(rest.item, SECONDS);
 };
@@ -181,59 +181,91 @@ document.addEventListener("ops:state", ({ detail }) => {
   const again = make("a", { href: `${live.dataset.signIn}?next=${encodeURIComponent(location.pathname + location.search)}` }, "Sign in again");
   toast(make("span", {}, "Your session has ended. ", again), "warning", 0);
 });
+// Alerts, and what was sent to the person: each feed with its newest number and the last one read.
 const bell = one("#bell");
-const ALERTS = "topic:alerts";
 const TONES = { critical: "error", warning: "warning", info: "info" };
-const at = { seq: 0, read: 0 };
+const isNews = (audience) => audience === "topic:alerts" || audience.startsWith("user:");
+const feeds = {};
 const showUnread = () => {
-  const unread = Math.max(0, at.seq - at.read);
+  if (!bell) return;
+  const unread = Object.values(feeds).reduce((sum, { seq, read }) => sum + Math.max(0, seq - read), 0);
   const count = one(".count", bell);
   count.hidden = !unread;
   count.textContent = unread > 99 ? "99+" : unread;
-  one("summary", bell).ariaLabel = unread ? `Alerts, ${unread} unread` : "Alerts";
+  one("summary", bell).ariaLabel = unread ? `Notifications, ${unread} unread` : "Notifications";
 };
 const linked = ({ title, url }) => (url?.startsWith("/") ? make("a", { href: url }, title) : make("span", {}, title));
-// Adds an alert to those under the bell, once these were read.
+// Adds news to those under the bell, once these were read.
 let list = null;
 // Other tabs of this browser learn what was read in this one.
 const tabs = new BroadcastChannel("ops.read");
-const haveRead = (seq) => {
-  at.read = Math.max(at.read, seq);
+const haveRead = (audience, seq) => {
+  const feed = feeds[audience];
+  if (feed) feed.read = Math.max(feed.read, seq);
   showUnread();
 };
-if (bell) tabs.onmessage = ({ data }) => haveRead(data);
+tabs.onmessage = ({ data: [audience, seq] }) => haveRead(audience, seq);
 const read = () => {
-  if (!bell.open || at.read >= at.seq) return;
-  haveRead(at.seq);
-  tabs.postMessage(at.seq);
-  document.dispatchEvent(new CustomEvent("ops:read", { detail: { audience: ALERTS, seq: at.seq } }));
+  if (!bell?.open || !list) return;
+  for (const [audience, { seq, read: last }] of Object.entries(feeds)) {
+    if (last >= seq) continue;
+    haveRead(audience, seq);
+    tabs.postMessage([audience, seq]);
+    document.dispatchEvent(new CustomEvent("ops:read", { detail: { audience, seq } }));
+  }
 };
 document.addEventListener("ops:hello", ({ detail }) => {
-  const position = bell && detail.audiences[ALERTS];
-  if (position) { Object.assign(at, position); showUnread(); }
+  for (const [audience, position] of Object.entries(detail.audiences)) {
+    if (!isNews(audience)) continue;
+    feeds[audience] = { ...position };
+    // What was read on another page of this browser is read in all its tabs.
+    tabs.postMessage([audience, position.read]);
+  }
+  showUnread();
 });
+// The title counts what came while nobody looked at the tab.
+const title = document.title;
+let unseen = 0;
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) unseen = 0;
+  document.title = title;
+});
+// Who is told of an alert in person, and may see alerts, is told once.
+const toasted = new Set();
 document.addEventListener("ops:event", ({ detail }) => {
   const { audience, seq, kind, data } = detail;
-  const isAlert = audience === ALERTS && bell;
-  if (isAlert) {
-    at.seq = Math.max(at.seq, seq);
-    list?.(detail);
-    showUnread();
-    read();
-  }
+  if (!isNews(audience)) return;
+  const feed = (feeds[audience] ??= { seq: 0, read: 0 });
+  feed.seq = Math.max(feed.seq, seq);
+  list?.(detail);
+  showUnread();
+  read();
   // What a tab catches up with is old news.
-  if (now() - new Date(detail.at) > 60000) return;
-  if (isAlert) toast(linked(data), data.status === "resolved" ? "success" : TONES[data.severity]);
-  else if (kind === "job.finished") toast(linked(data), data.ok ? "success" : "error");
+  const key = `${data.status} ${data.title}`;
+  if (now() - new Date(detail.at) > 60000 || toasted.has(key)) return;
+  if (kind !== "job.finished") {
+    toasted.add(key);
+    setTimeout(() => toasted.delete(key), 30000);
+  }
+  if (document.hidden) document.title = `(${(unseen += 1)}) ${title}`;
+  if (kind === "job.finished") toast(linked(data), data.ok ? "success" : "error");
+  else toast(linked(data), data.status === "resolved" ? "success" : TONES[data.severity]);
 });
 bell?.addEventListener("toggle", async () => {
   if (!bell.open) return;
   try {
-    list ??= await (await import(bell.dataset.latest)).read(bell, live.dataset.feedUrl, at, { one, make, linked });
+    list ??= await (await import(bell.dataset.latest)).read(bell, { one, make, linked });
+    read();
   } catch {
-    Object.assign(one("[data-none]", bell), { hidden: false, textContent: "The alerts cannot be read now." });
+    Object.assign(one("[data-none]", bell), { hidden: false, textContent: "The notifications cannot be read now." });
   }
-  read();
+});
+// After a gap the list under the bell is read anew.
+document.addEventListener("ops:resync", ({ detail: { audience, seq } }) => {
+  if (!feeds[audience]) return;
+  feeds[audience].seq = seq;
+  list = null;
+  showUnread();
 });
 
 // The palette is loaded when somebody first asks for it.

@@ -23,6 +23,7 @@ let figures = [];
 let state = "";
 let stopped = false;
 let wasLive = false;
+let greeted = false;
 
 const say = (name, detail) => document.dispatchEvent(new CustomEvent(`ops:${name}`, { detail }));
 
@@ -50,7 +51,7 @@ function take({ audience, seq, kind, data, at }) {
 
 function skip({ audience, seq }) {
   keep({ ...cursors, [audience]: seq });
-  say("resync", { audience });
+  say("resync", { audience, seq });
 }
 
 function stop(reason) {
@@ -61,7 +62,17 @@ function stop(reason) {
 }
 
 function send(frame) {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+  if (socket?.readyState !== WebSocket.OPEN) return false;
+  socket.send(JSON.stringify(frame));
+  return true;
+}
+
+// What was read counts also where no socket comes through; lost, it is only unread once more.
+function noteRead(place) {
+  if (send({ type: "read", ...place })) return;
+  const token = document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+  const headers = { "content-type": "application/json", "x-csrftoken": token };
+  fetch(`${feedUrl}/read`, { method: "POST", headers, body: JSON.stringify(place), keepalive: true }).catch(() => {});
 }
 
 // Figures are asked for only by pages that show them.
@@ -74,6 +85,7 @@ function choose(allowed) {
 function begin(audiences) {
   const places = Object.entries(audiences);
   keep(Object.fromEntries(places.map(([name, { seq }]) => [name, cursors[name] ?? seq])));
+  greeted = true;
   say("hello", { audiences });
 }
 
@@ -166,10 +178,12 @@ async function poll() {
     const answer = await ask();
     if (isRefused(answer)) return stop("signed-out");
     const { audiences } = await answer.json();
-    if (!Object.keys(cursors).length) begin(audiences);
+    if (!greeted) begin(audiences);
     for (const [audience, { seq }] of Object.entries(audiences)) {
+      // A feed that a role has opened meanwhile begins here.
+      if (!(audience in cursors)) keep({ ...cursors, [audience]: seq });
       if (seq === cursors[audience]) continue;
-      const query = new URLSearchParams({ audience, after: cursors[audience] ?? seq });
+      const query = new URLSearchParams({ audience, after: cursors[audience] });
       const feed = await (await ask(`?${query}`)).json();
       if (feed.resync) skip(feed);
       else feed.entries.forEach((entry) => take({ audience, ...entry }));
@@ -181,7 +195,7 @@ async function poll() {
 }
 
 if (livePath && feedUrl) {
-  document.addEventListener("ops:read", ({ detail }) => send({ type: "read", ...detail }));
+  document.addEventListener("ops:read", ({ detail }) => noteRead(detail));
   addEventListener("online", () => later(Math.random() * 1000));
   addEventListener("offline", drop);
   // A page that comes back from the browser's memory has lost its socket.
