@@ -68,6 +68,7 @@ schema: $(DEV_STAMP)  ## write the OpenAPI description
 requirements: $(DEV_STAMP)  ## pin what requirements*.in ask for, with hashes
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make requirements" -o requirements.txt requirements.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make requirements" -o requirements-dev.txt requirements-dev.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make requirements" -o requirements-apprise.txt requirements-apprise.in
 
 clean:
 	rm -rf $(VENV) static-root test-results .mypy_cache .ruff_cache .pytest_cache .coverage*
