@@ -18,6 +18,7 @@ urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("account/", include("notifications.pages.urls")),
     # Before the console's own pages of these names.
     path("admin/", include("accounts.pages.sign_in_urls")),
+    path("admin/", include("observability.pages.urls")),
     path("admin/", admin.site.urls),
     path("status/", include("reliability.pages.status_urls")),
     path("hb/", include("reliability.pages.heartbeat_urls")),

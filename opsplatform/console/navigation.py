@@ -131,6 +131,7 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
         "System",
         (
             Page("Processes", "core.process"),
+            Page("Live connections", "live-connections", needs="observability.view_health"),
             Page("Leases", "core.lease"),
             Page("API", "api-docs"),
         ),
