@@ -335,12 +335,13 @@ _APPRISE: Final = Kind(
     about="Many other services, by the optional library Apprise in a process of its own.",
     fields=(
         Field(
-            name="urls",
-            label="Apprise URLs",
-            help="One a line, such as gotify://host/token. Each gets a message of its own.",
-            shape=Shape.LINES,
+            name="url",
+            label="Apprise URL",
+            help="Of one service, such as gotifys://host/token; add a channel for each.",
+            shape=Shape.SECRET,
+            pattern=r"[a-z][a-z0-9]{1,20}://\S+",
+            problem="Write the service, :// and what Apprise needs for it.",
             longest=2000,
-            most_lines=10,
         ),
     ),
     rate_per_minute=60,
