@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from core.errors import DomainError
-from reliability.admin.wall_time import WallTimeField, zone_named
+from core.walltime import WallTimeField, zone_named
 from reliability.models import MaintenanceWindow
 from reliability.services import maintenance
 

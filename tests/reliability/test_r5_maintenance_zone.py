@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from core.walltime import WallTimeField, zone_named
 from reliability.admin.maintenance_form import MaintenanceForm
-from reliability.admin.wall_time import WallTimeField, zone_named
 from reliability.models import MaintenanceWindow
 
 pytestmark = pytest.mark.django_db
