@@ -149,8 +149,9 @@ _STEMS: Final = (
 )
 
 
-# Whoever knows the address of a heartbeat can report in the name of its job.
-_REPORT: Final = re.compile(r"(?<=/hb/)[^\s/?#\"']+")
+# Whoever knows the address of a heartbeat can report in the name of its job, and whoever knows a
+# link that acknowledges can do so in the name of its receiver.
+_ADDRESS: Final = re.compile(r"(?:(?<=/hb/)|(?<=/ack/))[^\s/?#\"']+")
 
 
 def mask(text: str) -> str:
@@ -159,8 +160,8 @@ def mask(text: str) -> str:
     What is hidden is recognised by its shape or by the name before it. Hiding twice changes
     nothing. The time is linear in the length of the text.
     """
-    if "hb/" in text:
-        text = _REPORT.sub(HIDDEN, text)
+    if "hb/" in text or "ack/" in text:
+        text = _ADDRESS.sub(HIDDEN, text)
     for stem in _ISSUED_STEMS:
         if stem in text:
             text = _ISSUED.sub(HIDDEN, text)

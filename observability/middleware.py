@@ -24,8 +24,9 @@ _LONGEST_PATH: Final = 512
 _LONGEST_USER_AGENT: Final = 256
 # Machines ask these every few seconds; their lines would bury all others.
 _QUIET_PATHS: Final = frozenset({"/healthz", "/healthz/strict", "/readyz"})
-# Whoever knows the address of a heartbeat can report in the name of its job.
-_HIDDEN_BELOW: Final = "/hb/"
+# Whoever knows the address of a heartbeat can report in the name of its job, and whoever knows a
+# link that acknowledges can do so in the name of its receiver.
+_HIDDEN_BELOW: Final = ("/hb/", "/ack/")
 
 
 class RequestLogMiddleware:
@@ -106,8 +107,9 @@ def _log(request: HttpRequest, response: HttpResponseBase, began: float, size: i
 
 
 def _shown(path: str) -> str:
-    if path.startswith(_HIDDEN_BELOW):
-        return f"{_HIDDEN_BELOW}{HIDDEN}"
+    for below in _HIDDEN_BELOW:
+        if path.startswith(below):
+            return f"{below}{HIDDEN}"
     return path[:_LONGEST_PATH]
 
 
