@@ -97,6 +97,12 @@ class Channel(models.Model):
         default=False,
         help_text="Reaches people by their own addresses only; the default route leaves it out.",
     )
+    template = models.TextField(
+        blank=True,
+        max_length=4_000,
+        help_text="The text below the headline, in own words: $title, $body, $service, $alerts, "
+        "$link, ${label.NAME} and others. Empty: the built-in text.",
+    )
     quiet_from = models.TimeField(null=True, blank=True)
     quiet_until = models.TimeField(null=True, blank=True)
     # Numbers of weekdays, Monday is 0; empty means every day.
