@@ -28,4 +28,11 @@ PERIODIC_JOBS: Final = (
         expires_seconds=1800,
         why="Removes entries of the live feed after seven days.",
     ),
+    PeriodicJob(
+        name="Notifications: retention",
+        task="notifications.remove_old_messages",
+        cron="50 4 * * *",
+        expires_seconds=3600,
+        why="Removes messages after OPS_MESSAGES_DAYS, attempts after OPS_ATTEMPTS_DAYS.",
+    ),
 )

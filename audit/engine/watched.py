@@ -109,6 +109,7 @@ WATCHED: Final[dict[str, Watch]] = {
             "quiet_days",
         ),
     ),
+    "notifications_dispatchhold": Watch("notifications.DispatchHold"),
     "notifications_route": Watch("notifications.Route"),
     "notifications_route_channels": Watch("notifications.Route.channels"),
     "notifications_silence": Watch("notifications.Silence"),

@@ -5,6 +5,7 @@ from notifications.models.escalation import EscalationChain, EscalationRun, Esca
 from notifications.models.events import Event
 from notifications.models.feeds import Feed, FeedEntry, ReadCursor
 from notifications.models.groups import Group, GroupMember
+from notifications.models.holds import DispatchHold
 from notifications.models.notifications import DeliveryAttempt, Notification
 from notifications.models.oncall import OnCallOverride, OnCallSchedule, OnCallSlot
 from notifications.models.preferences import Contact, Preference
@@ -14,6 +15,7 @@ __all__ = [
     "Channel",
     "Contact",
     "DeliveryAttempt",
+    "DispatchHold",
     "EscalationChain",
     "EscalationRun",
     "EscalationStep",

@@ -28,7 +28,7 @@ from django.db.models import (
 from django.db.models.functions import Concat, Left, Now
 
 from notifications.engine import buckets, kinds
-from notifications.models import Channel, DeliveryAttempt, Notification
+from notifications.models import Channel, DeliveryAttempt, DispatchHold, Notification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,9 @@ ERROR_CHARACTERS: Final = 300
 # What a dispatcher reads of a row; the others would only cost time.
 _NEEDED: Final = (
     "attempts",
+    "created_at",
     "expires_at",
+    "group",
     "idempotency_key",
     "lease_token",
     "lease_until",
@@ -53,7 +55,9 @@ _NEEDED: Final = (
     "reason",
     "recipient",
     "severity",
+    "title",
     "uncertain",
+    "user",
     "wait_seconds",
 )
 EXPIRED: Final = "Not delivered in time. "
@@ -132,8 +136,13 @@ def hold_up(channel: Channel, *, seconds: float) -> None:
 
 
 def expire() -> int:
-    """End what could not be delivered in its lifetime; return how many messages died."""
+    """End what could not be delivered in its lifetime; return how many messages died.
+
+    While messages are held back after a restore none dies: somebody decides about them first.
+    """
     with transaction.atomic():
+        if DispatchHold.objects.exists():
+            return 0
         late = Notification.objects.pending().unleased().filter(expires_at__lte=Now())
         rows = list(_locked(late.order_by("pk")[:EXPIRY_BATCH]))
         _record_lost(rows)
@@ -156,11 +165,12 @@ def later(seconds: float) -> Combinable:
 
 
 def _open() -> Q:
-    """Return what a channel must be that is neither paused nor held up by its receiver."""
+    """Return what makes a channel free to send: it is neither paused nor held up."""
     not_paused = Q(open_until__isnull=True) | Q(open_until__lte=Now())
     not_held_up = Q(tokens_at__isnull=True) | Q(tokens_at__lte=Now())
     # An end further away than any hold was set before the clock stepped back.
-    return not_paused & (not_held_up | Q(tokens_at__gt=later(2 * buckets.LONGEST_HOLD_SECONDS)))
+    not_held_up |= Q(tokens_at__gt=later(2 * buckets.LONGEST_HOLD_SECONDS))
+    return not_paused & not_held_up & ~Q(Exists(DispatchHold.objects.all()))
 
 
 def _rate(channel: Channel) -> int | None:

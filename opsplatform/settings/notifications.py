@@ -13,6 +13,21 @@ MONITORING_ALERT_WEBHOOK = ENV.url(
     secret=True,
     about="URL that receives every alert as signed JSON.",
 )
+TELEGRAM_BOT_TOKEN = ENV.text(
+    "TELEGRAM_BOT_TOKEN",
+    default="",
+    secret=True,
+    about="Token of the Telegram bot that sends every alert to TELEGRAM_CHAT_ID.",
+)
+TELEGRAM_CHAT_ID = ENV.text(
+    "TELEGRAM_CHAT_ID", default="", about="The chat it sends to: a number, or @name."
+)
+TELEGRAM_API_URL = ENV.url(
+    "TELEGRAM_API_URL",
+    default="https://api.telegram.org",
+    schemes=("http", "https"),
+    about="Bot API server of Telegram, if you run your own.",
+)
 OPS_ALERT_EMAILS = ENV.addresses("OPS_ALERT_EMAILS", about="Addresses that receive every alert.")
 EMAIL_HOST = ENV.text("EMAIL_HOST", default="", about="SMTP server. Empty: no mail is sent.")
 EMAIL_PORT = ENV.integer("EMAIL_PORT", default=25, minimum=1, maximum=65535, about="Its port.")
@@ -32,6 +47,33 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = ENV.text(
     "DEFAULT_FROM_EMAIL", default="opsplatform@localhost", about="Sender of alert mails."
 )
+
+OPS_MESSAGES_DAYS = ENV.integer(
+    "OPS_MESSAGES_DAYS",
+    default=180,
+    minimum=2,
+    about="How long messages, alerts and closed threads are kept, in days.",
+)
+OPS_ATTEMPTS_DAYS = ENV.integer(
+    "OPS_ATTEMPTS_DAYS",
+    default=90,
+    minimum=1,
+    about="How long the attempts to send a message are kept, in days.",
+)
+OPS_DEAD_MANS_SWITCH_URL = ENV.url(
+    "OPS_DEAD_MANS_SWITCH_URL",
+    default="",
+    schemes=("http", "https"),
+    secret=True,
+    about="URL outside that is called every five minutes while alerts reach people.",
+)
+
+# Where providers listen that have one address for everybody.
+SLACK_API: Final = "https://slack.com/api"
+PAGERDUTY_API: Final = {
+    "us": "https://events.pagerduty.com",
+    "eu": "https://events.eu.pagerduty.com",
+}
 
 ENV.section("Live updates")
 WS_ENABLED = ENV.boolean(
