@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from core.loops import Loop, in_thread
+from notifications.services import acknowledgements, escalation
 from notifications.services.dispatch import Dispatcher
 from notifications.services.environment import sync_environment_channels
 from notifications.services.routing import route
@@ -36,6 +37,16 @@ def start_routing() -> Slice:
     return run
 
 
+def start_escalating() -> Slice:
+    """Return the slice that takes due steps, after it has ended acknowledgements that ran out."""
+
+    async def run(_held: Held) -> None:
+        await in_thread(acknowledgements.expire)
+        await in_thread(escalation.tick)
+
+    return run
+
+
 LOOPS: Final = (
     Loop(
         name="notifications.route",
@@ -43,6 +54,13 @@ LOOPS: Final = (
         lease_seconds=15,
         start=start_routing,
         why="Turns alerts into messages.",
+    ),
+    Loop(
+        name="notifications.escalate",
+        period_seconds=1,
+        lease_seconds=15,
+        start=start_escalating,
+        why="Tells the next ones while nobody acknowledges.",
     ),
     Loop(
         name="notifications.dispatch",

@@ -14,6 +14,14 @@ PERIODIC_JOBS: Final = (
         why="Stands in for the daemon: turns alerts into messages.",
     ),
     PeriodicJob(
+        name="Notifications: escalate",
+        task="core.run_loop_slice",
+        kwargs={"loop": "notifications.escalate"},
+        cron="* * * * *",
+        expires_seconds=60,
+        why="Stands in for the daemon: tells the next ones while nobody acknowledges.",
+    ),
+    PeriodicJob(
         name="Notifications: dispatch",
         task="core.run_loop_slice",
         kwargs={"loop": "notifications.dispatch"},

@@ -22,6 +22,7 @@ urlpatterns: Final[list[URLPattern | URLResolver]] = [
     path("admin/", admin.site.urls),
     path("status/", include("reliability.pages.status_urls")),
     path("hb/", include("reliability.pages.heartbeat_urls")),
+    path("ack/", include("notifications.pages.acknowledge_urls")),
     path("api/docs/", include("opsplatform.explorer.views")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/", include("accounts.api.urls")),

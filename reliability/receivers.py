@@ -10,8 +10,9 @@ from audit.signals import chain_damaged, database_bypassed, retention_stuck
 from core.actors import SYSTEM
 from core.jobs import ended
 from core.signals import job_finished, job_started
+from notifications.signals import acknowledged as alerts_acknowledged
 from reliability.models import UptimeTest
-from reliability.services import incidents, own_jobs
+from reliability.services import acknowledged, incidents, own_jobs
 from reliability.services.uptime_tests import tell_end
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from audit.models import AuditRecord
+    from core.actors import Actor
 
 
 @receiver(ended, sender=UptimeTest)
@@ -61,6 +63,12 @@ def open_for_bypass(records: Sequence[AuditRecord], **_: object) -> None:
         detail=f"{first.target_type} {first.target_id}{more}, by {first.actor_name} "
         f"(audit record {first.pk}).",
     )
+
+
+@receiver(alerts_acknowledged)
+def acknowledge_incidents(dedup_keys: Sequence[str], actor: Actor, **_: object) -> None:
+    """Acknowledge the incidents behind a thread; a lost signal is made good by the sweep."""
+    acknowledged.from_messages(dedup_keys=dedup_keys, actor=actor)
 
 
 @receiver(job_started)

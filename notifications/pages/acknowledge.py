@@ -42,16 +42,7 @@ def acknowledge(request: HttpRequest, token: str) -> HttpResponse:
     """
     answer = _judge(request, token)
     if request.method == "POST" and answer.may and answer.group and answer.person:
-        try:
-            acknowledgements.acknowledge(actor=actor_for(answer.person), group_id=answer.group.pk)
-        except DomainError as error:
-            answer = _Answer("Not acknowledged", told(error), error.status, answer.group)
-        else:
-            text = f"Thank you, {answer.person}. Nobody else is called."
-            if answer.group.severity == Event.Severity.CRITICAL:
-                minutes = int(acknowledgements.HOLDS.total_seconds() // 60)
-                text += f" If it is not over in {minutes} minutes, people are told again."
-            answer = _Answer("Acknowledged", text, HTTPStatus.OK, answer.group)
+        answer = _take_care(answer.group, answer.person)
     context = {
         "title": answer.title,
         "text": answer.text,
@@ -63,6 +54,18 @@ def acknowledge(request: HttpRequest, token: str) -> HttpResponse:
     response = render(request, "notifications/acknowledge.html", context)
     response.status_code = answer.status
     return response
+
+
+def _take_care(group: Group, person: User) -> _Answer:
+    try:
+        acknowledgements.acknowledge(actor=actor_for(person), group_id=group.pk)
+    except DomainError as error:
+        return _Answer("Not acknowledged", told(error), error.status, group)
+    text = f"Thank you, {person}. Nobody else is called."
+    if group.severity == Event.Severity.CRITICAL:
+        minutes = int(acknowledgements.HOLDS.total_seconds() // 60)
+        text += f" If it is not over in {minutes} minutes, people are told again."
+    return _Answer("Acknowledged", text, HTTPStatus.OK, group)
 
 
 def _judge(request: HttpRequest, token: str) -> _Answer:

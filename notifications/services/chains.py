@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypedDict
-from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
@@ -18,6 +17,7 @@ from notifications.selectors import escalation as selectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from uuid import UUID
 
     from core.actors import Actor
 
@@ -95,7 +95,7 @@ def _judged(name: str, repeats: int, steps: Sequence[StepFields]) -> str:
         errors["steps"] = [f"An escalation has 1 to {MOST_STEPS} steps."]
     for number, step in enumerate(steps[:MOST_STEPS], start=1):
         if problem := _problem(step):
-            errors[f"steps.{number}"] = [problem]
+            errors[f"steps.{number}"] = [f"Step {number}: {problem}"]
     if errors:
         raise InvalidInputError(_UNUSABLE, errors=errors)
     return line
@@ -103,18 +103,18 @@ def _judged(name: str, repeats: int, steps: Sequence[StepFields]) -> str:
 
 def _problem(step: StepFields) -> str:
     if not 0 <= step.get("wait_seconds", 300) <= LONGEST_WAIT:
-        return "A step waits from 0 seconds to a day."
+        return "it waits from 0 seconds to a day."
     if step.get("min_severity", Event.Severity.INFO) not in Event.Severity.values:
-        return f"Its severity is one of {', '.join(Event.Severity.values)}."
+        return f"its severity is one of {', '.join(Event.Severity.values)}."
     if not (step.get("channels") or step.get("people") or step.get("schedules")):
-        return "Name whom it tells: a channel, a person or a schedule."
+        return "name whom it tells: a channel, a person or a schedule."
     if not _are_there(Channel.objects, step.get("channels", ())):
-        return "There is no such channel."
+        return "there is no such channel."
     people = get_user_model().objects.filter(is_active=True)
     if not _are_there(people, step.get("people", ())):
-        return "There is no such active person."
+        return "there is no such active person."
     if not _are_there(OnCallSchedule.objects, step.get("schedules", ())):
-        return "There is no such schedule."
+        return "there is no such schedule."
     return ""
 
 

@@ -183,9 +183,11 @@ def _judged(name: str, time_zone: str, slots: Sequence[SlotFields]) -> str:
     known = set(people.values_list("pk", flat=True))
     for number, slot in enumerate(slots[:MOST_SLOTS], start=1):
         if slot["weekday"] not in OnCallSlot.Weekday.values:
-            errors[f"slots.{number}"] = ["A weekday is a number from 0, Monday, to 6, Sunday."]
+            errors[f"slots.{number}"] = [
+                f"Slot {number}: a weekday is a number from 0, Monday, to 6, Sunday."
+            ]
         elif slot["user"] not in known:
-            errors[f"slots.{number}"] = ["There is no such active person."]
+            errors[f"slots.{number}"] = [f"Slot {number}: there is no such active person."]
     if errors:
         raise InvalidInputError(_UNUSABLE, errors=errors)
     return line

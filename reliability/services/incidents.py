@@ -13,12 +13,13 @@ from audit.services.acts import audited
 from audit.services.records import record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from notifications.engine.base import storable
+from notifications.services import acknowledgements
 from reliability.engine.rules import PLATFORM, RULES
 from reliability.models import Alert, Incident, IncidentEvent
 from reliability.models.incidents import IS_OVER
 from reliability.selectors import maintenance
 from reliability.services import alerts, turns
-from reliability.services.timeline import announce, tell
+from reliability.services.timeline import announce, outbox_key, tell
 
 if TYPE_CHECKING:
     from core.actors import Actor
@@ -61,6 +62,8 @@ def acknowledge(*, actor: Actor, incident_id: int) -> Incident:
         acknowledged_until=until,
         owner=actor.user_id,
     )
+    # Nobody else is called, from the same moment on.
+    acknowledgements.follow(dedup_key=outbox_key(incident), actor=actor)
     tell(incident, _Kind.ACKNOWLEDGED, actor=actor)
     record(actor=actor, action="incident.acknowledged", target=incident)
     return incident
@@ -89,6 +92,7 @@ def _expire(incident_id: int, *, actor: Actor) -> bool:
     if not expired:
         return False
     incident.refresh_from_db()
+    acknowledgements.withdraw(outbox_key(incident))
     text = f"It was acknowledged by {owner} and is still not over."
     tell(incident, _Kind.EXPIRED, actor=actor, text=text)
     record(actor=actor, action="incident.acknowledgement_expired", target=incident)
@@ -109,6 +113,7 @@ def mitigate(*, actor: Actor, incident_id: int, text: str) -> Incident:
         acknowledged_until=None,
         owner=incident.owner_id or actor.user_id,
     )
+    acknowledgements.follow(dedup_key=outbox_key(incident), actor=actor)
     tell(incident, _Kind.MITIGATED, actor=actor, text=words)
     record(actor=actor, action="incident.mitigated", target=incident, reason=words)
     return incident
@@ -156,6 +161,7 @@ def reopen(*, actor: Actor, incident_id: int, reason: str) -> Incident:
         by_hand=False,
         reopened=incident.reopened + 1,
     )
+    acknowledgements.withdraw(outbox_key(incident))
     tell(incident, _Kind.REOPENED, actor=actor, text=text)
     record(actor=actor, action="incident.reopened", target=incident, reason=text)
     _announce(incident, actor=actor, status="firing", title=f"Again: {incident.title}", body=text)

@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from core.actors import Actor
 from core.loops import in_thread
 from reliability.services import (
+    acknowledged,
     alerts,
     forsaken,
     incidents,
@@ -69,6 +70,7 @@ def sweep(*, longest: timedelta, seldom: bool) -> None:
         overdue.sweep,
         maintenance.tell_turns,
         lambda: alerts.release(actor=ACTOR),
+        acknowledged.keep_in_step,
         lambda: incidents.expire_acknowledgements(actor=ACTOR),
     ]
     if seldom:
