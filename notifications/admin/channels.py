@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -12,7 +13,9 @@ from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin, ask_to_confirm, show_once
 from core.components import badge, when
 from core.errors import DomainError
-from notifications.admin.forms import FORMS, ChannelForm
+from core.keyring import KeyringError
+from notifications.admin.forms import FORMS, ChannelForm, private_fields
+from notifications.engine.kinds import KINDS
 from notifications.models import Channel
 from notifications.services import channels, testing
 
@@ -28,13 +31,15 @@ _SECRET = "ops.signing_secret"  # noqa: S105  # a key of the request, not a secr
 class ChannelAdmin(SettingsAdmin[Channel]):
     """Ways to reach people; those of the environment are shown and tested, not edited."""
 
-    empty_text = "No channel yet, so nobody is told. Add one, e-mail or webhook, and send a test."
+    empty_text = "No channel yet, so nobody is told. Add one and send a test."
 
     list_display = ["name", "kind", "leads_to", "health", "delivered", "last_error"]
     list_filter = ["kind", "enabled"]
     actions = ["send_test", "rotate_secrets"]
     change_form_template = "admin/notifications/channel/change_form.html"
-    settings = ["name", "enabled", "timeout_seconds", "max_parallel"]
+    settings = ["name", "enabled"]
+    pace = ["timeout_seconds", "max_parallel", "rate_per_minute", "fallback"]
+    quiet = ["quiet_from", "quiet_until", "quiet_days", "time_zone"]
     facts = ["kind", "leads_to", "managed_by", "health", "why_off", "failures"]
     times = ["paused_until", "delivered", "last_error"]
 
@@ -48,17 +53,43 @@ class ChannelAdmin(SettingsAdmin[Channel]):
         kind = obj.kind if obj is not None else request.GET.get("kind", "")
         kwargs["form"] = FORMS.get(kind, ChannelForm)
         # Named here, since the form's own fields are none of the model's.
-        kwargs["fields"] = self.settings
+        kwargs["fields"] = self._editable(kind)
         return super().get_form(request, obj, change, **kwargs)
 
-    def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
+    def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:  # noqa: ANN401  # Django's type is a long union
         kind = obj.kind if obj is not None else request.GET.get("kind", "")
+        private = self._private(kind, obj)
+        known = KINDS[kind]
+        people = ["is_for_people"] if known.takes_addresses else []
+        text = [("Text", {"fields": ["template"]})] if known.is_worded else []
         if obj is None:
-            return [FORMS[kind].private_field, *self.settings]
-        shown = self.settings + self.facts + self.times
-        if self.has_change_permission(request, obj):
-            return [FORMS[kind].private_field, *shown]
-        return shown
+            return [
+                (None, {"fields": ["name", *private, "enabled", *people]}),
+                *text,
+                ("Pace", {"fields": self.pace, "classes": ["collapse"]}),
+                ("Quiet hours", {"fields": self.quiet, "classes": ["collapse"]}),
+            ]
+        mine = private if self.has_change_permission(request, obj) else []
+        return [
+            (None, {"fields": ["name", *mine, "enabled", *people]}),
+            *text,
+            ("Pace", {"fields": self.pace}),
+            ("Quiet hours", {"fields": self.quiet}),
+            ("How it fares", {"fields": [*self.facts, *self.times]}),
+        ]
+
+    def _editable(self, kind: str) -> list[str]:
+        known = KINDS.get(kind)
+        people = ["is_for_people"] if known is not None and known.takes_addresses else []
+        text = ["template"] if known is not None and known.is_worded else []
+        return [*self.settings, *people, *text, *self.pace, "quiet_from", "quiet_until"]
+
+    def _private(self, kind: str, obj: Channel | None) -> list[str]:
+        stored: dict[str, Any] = {}
+        if obj is not None:
+            with contextlib.suppress(KeyringError):
+                stored = dict(obj.config)
+        return private_fields(kind, is_new=obj is None, stored=stored)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Channel | None = None) -> list[str]:
         return self.facts + self.times
@@ -108,7 +139,7 @@ class ChannelAdmin(SettingsAdmin[Channel]):
         context = {
             **self.admin_site.each_context(request),
             "title": "Add channel",
-            "kinds": Channel.Kind.choices,
+            "kinds": KINDS.values(),
             "opts": self.opts,
         }
         return TemplateResponse(request, "admin/notifications/channel/choose_kind.html", context)
@@ -129,7 +160,8 @@ class ChannelAdmin(SettingsAdmin[Channel]):
         self, request: HttpRequest, obj: Channel, form: ModelForm[Channel], change: bool
     ) -> None:
         data = form.cleaned_data
-        settings = {name: data[name] for name in self.settings}
+        names = [*self._editable(obj.kind or request.GET["kind"]), "quiet_days", "time_zone"]
+        settings = {name: data[name] for name in names}
         config = form.config() if isinstance(form, ChannelForm) else None
         actor = actor_of(request)
         if change:

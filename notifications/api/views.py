@@ -17,10 +17,12 @@ from notifications.api.serializers import (
     ChannelSerializer,
     CreatedChannelSerializer,
     FilterSerializer,
+    KindSerializer,
     NotificationDetailSerializer,
     NotificationSerializer,
     SecretSerializer,
 )
+from notifications.engine.kinds import KINDS
 from notifications.models import Channel, Notification
 from notifications.services import channels, outbox, testing
 
@@ -120,6 +122,7 @@ class ChannelViewSet(
         "update": _CHANGE,
         "partial_update": _CHANGE,
         "destroy": "notifications.delete_channel",
+        "kinds": "notifications.view_channel",
         "test": "notifications.test_channel",
         "rotate_secret": _CHANGE,
     }
@@ -147,19 +150,17 @@ class ChannelViewSet(
         asked = self.get_serializer(channel, data=request.data, partial=partial)
         asked.is_valid(raise_exception=True)
         given = {name: value for name, value in asked.validated_data.items() if name != "kind"}
-        kept = {
-            "name": channel.name,
-            "enabled": channel.enabled,
-            "timeout_seconds": channel.timeout_seconds,
-            "max_parallel": channel.max_parallel,
-        }
-        changed = channels.update(
-            actor=actor_of(request), channel_id=channel.pk, **{**kept, **given}
-        )
+        changed = channels.update(actor=actor_of(request), channel_id=channel.pk, **given)
         return Response(self.get_serializer(changed).data)
 
     def perform_destroy(self, instance: Channel) -> None:
         channels.delete(actor=actor_of(self.request), channel_id=instance.pk)
+
+    @extend_schema(responses=KindSerializer(many=True))
+    @action(detail=False, pagination_class=None)
+    def kinds(self, request: Request) -> Response:
+        """Tell which kinds of channels there are and what each asks for."""
+        return Response(KindSerializer(list(KINDS.values()), many=True).data)
 
     @extend_schema(request=None, responses=AnswerSerializer(many=True))
     @action(detail=True, methods=["post"])

@@ -79,6 +79,13 @@ def render(
                 "sequence": message.seq,
                 "occurred_at": message.occurred_at,
             },
+            "note": message.note,
+            "thread": {
+                "key": message.thread,
+                "firing": message.firing,
+                "resolved": message.resolved,
+                "alerts": [dict(alert) for alert in message.alerts],
+            },
         }
     )
     return OutgoingRequest(

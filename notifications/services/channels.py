@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import zoneinfo
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -15,24 +15,66 @@ from django.utils import timezone
 from audit.services.acts import audited
 from audit.services.records import changes, record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
-from core.http import Allow, InvalidTargetError, Policy, RefusedTargetError, check_url
 from core.keyring import KeyringError
-from notifications.engine.email import HeaderRefusedError, parse_address
-from notifications.engine.targets import shown_addresses, shown_url
-from notifications.models import Channel, Notification
+from notifications.engine.kinds import KINDS
+from notifications.engine.wording import BadTemplateError, check_template
+from notifications.models import Channel, EscalationStep, Notification
+from notifications.services.configs import (
+    MOST_RECIPIENTS,
+    UNUSABLE,
+    merged,
+    shown_target,
+    takes_people,
+    usable_config,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from datetime import time
     from uuid import UUID
 
     from core.actors import Actor
 
-MOST_RECIPIENTS: Final = 50
+__all__ = [
+    "MOST_RECIPIENTS",
+    "create",
+    "delete",
+    "revise",
+    "rotate_secret",
+    "shown",
+    "shown_target",
+    "update",
+    "usable_config",
+]
+
 # A receiver has this long to learn a new secret; meanwhile both sign.
 OVERLAP: Final = timedelta(hours=48)
-ENVIRONMENT_NAMES: Final = ("MONITORING_ALERT_WEBHOOK", "OPS_ALERT_EMAILS")
+PEOPLE_CHANNEL: Final = "E-mail to people"
+# The names of channels that variables make, and which variable it is.
+ENVIRONMENT_NAMES: Final = {
+    "MONITORING_ALERT_WEBHOOK": "MONITORING_ALERT_WEBHOOK",
+    "OPS_ALERT_EMAILS": "OPS_ALERT_EMAILS",
+    "TELEGRAM_BOT_TOKEN": "TELEGRAM_BOT_TOKEN",
+    PEOPLE_CHANNEL: "EMAIL_HOST",
+}
+_WEEK: Final = range(7)
 
-_UNUSABLE: Final = "The channel cannot be used like this."
+
+class Settings(TypedDict, total=False):
+    """What is set of a channel beside where it leads."""
+
+    name: str
+    enabled: bool
+    timeout_seconds: int
+    max_parallel: int
+    rate_per_minute: int | None
+    fallback: Channel | None
+    is_for_people: bool
+    template: str
+    quiet_from: time | None
+    quiet_until: time | None
+    quiet_days: list[int]
+    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +87,23 @@ class Created:
 
 @audited
 def create(
-    *,
-    actor: Actor,
-    kind: str,
-    name: str,
-    config: Mapping[str, Any],
-    enabled: bool = True,
-    timeout_seconds: int = 10,
-    max_parallel: int = 10,
+    *, actor: Actor, kind: str, config: Mapping[str, Any], **given: Unpack[Settings]
 ) -> Created:
-    """Add a channel; every alert from now on goes there too, while it is enabled.
+    """Add a channel; what it is told from now on depends on the routes.
 
-    `config` is {"url": …} for a webhook and {"recipients": […]} for e-mail. Raises
-    InvalidInputError.
+    `config` has the fields that the kind names. Raises InvalidInputError.
     """
-    if name in ENVIRONMENT_NAMES:
+    if given.get("name") in ENVIRONMENT_NAMES:
         message = "This name belongs to the channel that the variable of that name creates."
         raise InvalidInputError(message, errors={"name": [message]})
-    secret = new_secret() if kind == Channel.Kind.WEBHOOK else ""
     private = usable_config(kind=kind, config=config)
+    secret = new_secret() if KINDS[kind].is_signed else ""
     channel = Channel(
         kind=kind,
-        name=name,
-        target=shown_target(private),
+        target=shown_target(kind, private),
         config=private | ({"secret": secret} if secret else {}),
-        enabled=enabled,
-        disabled_reason="" if enabled else _by_hand(actor),
-        timeout_seconds=timeout_seconds,
-        max_parallel=max_parallel,
     )
+    _apply(channel, given, actor, private)
     _save(channel, force_insert=True)
     record(actor=actor, action="channel.created", target=channel, after=shown(channel))
     return Created(channel, secret)
@@ -84,31 +114,27 @@ def update(
     *,
     actor: Actor,
     channel_id: UUID,
-    name: str,
-    enabled: bool,
-    timeout_seconds: int,
-    max_parallel: int,
     config: Mapping[str, Any] | None = None,
+    **given: Unpack[Settings],
 ) -> Channel:
-    """Change a channel; without `config` it keeps its URL or recipients.
+    """Change what is given of a channel; `config` replaces only the fields that it names.
 
     Whoever repairs a channel need not wait: a change ends its pause.
     """
+    if given.get("fallback") is not None:
+        # All of them, in one order: two changes at once could close a circle together.
+        list(Channel.objects.select_for_update().order_by("pk").values_list("pk"))
     channel = _editable(channel_id)
     before = shown(channel)
+    stored = _stored(channel)
+    private = stored
     if config is not None:
-        private = usable_config(kind=channel.kind, config=config)
-        is_signed = channel.kind == Channel.Kind.WEBHOOK
+        wanted = merged(kind=channel.kind, stored=stored, given=config)
+        private = usable_config(kind=channel.kind, config=wanted)
+        is_signed = KINDS[channel.kind].is_signed
         channel.config = {**_opened(channel), **private} if is_signed else private
-        channel.target = shown_target(private)
-    if channel.enabled and not enabled:
-        channel.disabled_reason = _by_hand(actor)
-    elif enabled:
-        channel.disabled_reason = ""
-    channel.name = name
-    channel.enabled = enabled
-    channel.timeout_seconds = timeout_seconds
-    channel.max_parallel = max_parallel
+        channel.target = shown_target(channel.kind, private)
+    _apply(channel, given, actor, private)
     revise(channel)
     old, new = changes(before, shown(channel))
     record(
@@ -129,7 +155,7 @@ def rotate_secret(*, actor: Actor, channel_id: UUID) -> str:
     The old one signs beside it for 48 hours, so that the receiver can change over in peace.
     """
     channel = _editable(channel_id)
-    if channel.kind != Channel.Kind.WEBHOOK:
+    if not KINDS[channel.kind].is_signed:
         message = "Only webhooks are signed."
         raise InvalidTransitionError(message)
     present = _opened(channel)
@@ -152,9 +178,16 @@ def rotate_secret(*, actor: Actor, channel_id: UUID) -> str:
 
 @audited
 def delete(*, actor: Actor, channel_id: UUID) -> None:
-    """Remove a channel; what waits for it is cancelled, its history stays."""
+    """Remove a channel; what waits for it is cancelled, its history stays.
+
+    Raises InvalidTransitionError while a route or an escalation names it: without it they would
+    reach nobody, and nobody would notice.
+    """
     channel = _editable(channel_id)
-    waiting = Notification.objects.pending().filter(channel=channel)
+    _refuse_while_used(channel)
+    waiting = Notification.objects.filter(
+        channel=channel, state__in=[Notification.State.PENDING, Notification.State.HELD]
+    )
     cancelled = waiting.update(
         state=Notification.State.CANCELLED,
         lease_until=None,
@@ -171,47 +204,6 @@ def delete(*, actor: Actor, channel_id: UUID) -> None:
     channel.delete()
 
 
-def usable_config(*, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a channel of this kind keeps of the given settings; raises InvalidInputError."""
-    if kind == Channel.Kind.WEBHOOK:
-        return {"url": usable_url(str(config.get("url", "")))}
-    if kind == Channel.Kind.EMAIL:
-        return {"recipients": usable_recipients(config.get("recipients", ()))}
-    raise InvalidInputError(_UNUSABLE, errors={"kind": ["There is no such kind."]})
-
-
-def usable_url(url: str) -> str:
-    """Return the URL, judged by the outgoing policy as far as that needs no lookup."""
-    allow = Allow.parse(settings.OPS_OUTGOING_ALLOW)
-    try:
-        check_url(url, policy=Policy.OUTBOUND, allow=allow)
-    except (InvalidTargetError, RefusedTargetError) as error:
-        raise InvalidInputError(_UNUSABLE, errors={"url": [error.message]}) from error
-    return url
-
-
-def usable_recipients(recipients: Sequence[str]) -> list[str]:
-    """Return the addresses as mail servers write them, each once."""
-    found: dict[str, None] = {}
-    for recipient in recipients:
-        try:
-            found[parse_address(str(recipient).strip(), header="To").addr_spec] = None
-        except HeaderRefusedError as error:
-            told = f"{str(recipient)[:100]!r} is no address; write it as name@example.com."
-            raise InvalidInputError(_UNUSABLE, errors={"recipients": [told]}) from error
-    if not 0 < len(found) <= MOST_RECIPIENTS:
-        told = f"Name 1 to {MOST_RECIPIENTS} addresses."
-        raise InvalidInputError(_UNUSABLE, errors={"recipients": [told]})
-    return list(found)
-
-
-def shown_target(config: Mapping[str, Any]) -> str:
-    """Return what anybody who sees the channel may know of where it leads."""
-    if "url" in config:
-        return shown_url(config["url"])
-    return shown_addresses(config["recipients"])
-
-
 def shown(channel: Channel) -> dict[str, object]:
     """Return the settings that may be told, for the audit log."""
     return {
@@ -221,6 +213,14 @@ def shown(channel: Channel) -> dict[str, object]:
         "enabled": channel.enabled,
         "timeout_seconds": channel.timeout_seconds,
         "max_parallel": channel.max_parallel,
+        "rate_per_minute": channel.rate_per_minute,
+        "fallback": channel.fallback.name if channel.fallback is not None else "",
+        "is_for_people": channel.is_for_people,
+        "template": channel.template,
+        "quiet_from": str(channel.quiet_from or ""),
+        "quiet_until": str(channel.quiet_until or ""),
+        "quiet_days": channel.quiet_days,
+        "time_zone": channel.time_zone,
     }
 
 
@@ -239,9 +239,112 @@ def _editable(channel_id: UUID) -> Channel:
         message = "There is no such channel."
         raise NotFoundError(message)
     if channel.is_managed_by_environment:
-        message = f"The variable {channel.name} decides this channel; change it there."
+        variable = ENVIRONMENT_NAMES.get(channel.name, channel.name)
+        message = f"The variable {variable} decides this channel; change it there."
         raise InvalidTransitionError(message)
     return channel
+
+
+def _apply(channel: Channel, given: Settings, actor: Actor, private: Mapping[str, Any]) -> None:
+    """Set what is given, judged together; raises InvalidInputError."""
+    for name, value in given.items():
+        if name == "enabled":
+            continue
+        setattr(channel, name, value)
+    enabled = given.get("enabled", channel.enabled)
+    if channel.enabled and not enabled:
+        channel.disabled_reason = _by_hand(actor)
+    elif enabled:
+        channel.disabled_reason = ""
+    channel.enabled = enabled
+    errors = {
+        name: [told]
+        for name, told in (
+            ("fallback", _fallback_problem(channel)),
+            ("is_for_people", _people_problem(channel, private)),
+            ("template", _template_problem(channel)),
+            ("quiet_until", _quiet_problem(channel)),
+            ("quiet_days", _days_problem(channel)),
+            ("time_zone", _zone_problem(channel)),
+        )
+        if told
+    }
+    if errors:
+        raise InvalidInputError(UNUSABLE, errors=errors)
+    channel.quiet_days = sorted(set(channel.quiet_days))
+
+
+def _fallback_problem(channel: Channel) -> str:
+    """Walk from fallback to fallback: a circle would hand a dead message round for ever."""
+    following, seen = channel.fallback, {channel.pk}
+    if following is not None and following.is_for_people:
+        return "This channel reaches people by their own addresses, so it has none to fall back on."
+    while following is not None:
+        if following.pk in seen:
+            return "These channels would stand in for each other in a circle."
+        seen.add(following.pk)
+        following = following.fallback
+    return ""
+
+
+def _people_problem(channel: Channel, private: Mapping[str, Any]) -> str:
+    if channel.is_for_people and not takes_people(KINDS[channel.kind], private):
+        return "People have no addresses of their own there."
+    if channel.is_for_people and channel.pk and channel.stands_in_for.exists():
+        return "Other channels fall back on this one."
+    return ""
+
+
+def _template_problem(channel: Channel) -> str:
+    if not channel.template:
+        return ""
+    if not KINDS[channel.kind].is_worded:
+        return "This kind sends data, not a text."
+    try:
+        check_template(channel.template)
+    except BadTemplateError as error:
+        return str(error)
+    return ""
+
+
+def _quiet_problem(channel: Channel) -> str:
+    start, end = channel.quiet_from, channel.quiet_until
+    if (start is None) != (end is None):
+        return "Quiet hours need a beginning and an end."
+    if start is not None and start == end:
+        return "They would never end; name two different times."
+    return ""
+
+
+def _days_problem(channel: Channel) -> str:
+    days = channel.quiet_days
+    if isinstance(days, list) and all(type(day) is int and day in _WEEK for day in days):
+        return ""
+    return "Name days by numbers from 0, Monday, to 6."
+
+
+def _zone_problem(channel: Channel) -> str:
+    if channel.time_zone in zoneinfo.available_timezones():
+        return ""
+    return "There is no such time zone; write it as Europe/Berlin."
+
+
+def _refuse_while_used(channel: Channel) -> None:
+    routes = list(channel.routes.order_by("position").values_list("name", flat=True))
+    chains = EscalationStep.objects.filter(channels=channel).values_list("chain__name", flat=True)
+    names = [f"route {name}" for name in routes] + [
+        f"escalation {name}" for name in sorted(set(chains))
+    ]
+    if names:
+        message = f"It is still used by {', '.join(names)}; take it out there first."
+        raise InvalidTransitionError(message)
+
+
+def _stored(channel: Channel) -> dict[str, Any]:
+    try:
+        return dict(channel.config)
+    except KeyringError:
+        return {}
 
 
 def _opened(channel: Channel) -> dict[str, Any]:
@@ -268,7 +371,7 @@ def _save(channel: Channel, *, force_insert: bool = False) -> None:
     try:
         channel.clean_fields(exclude={"config"})
     except ValidationError as error:
-        raise InvalidInputError(_UNUSABLE, errors=error.message_dict) from None
+        raise InvalidInputError(UNUSABLE, errors=error.message_dict) from None
     try:
         with transaction.atomic():
             channel.save(force_insert=force_insert)

@@ -15,6 +15,7 @@ from core.errors import InvalidInputError
 from core.keyring import KeyringError
 from notifications.models import Channel
 from notifications.services import channels
+from notifications.services.channels import PEOPLE_CHANNEL
 from notifications.services.senders import ENVIRONMENT_SECRET
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def sync_environment_channels() -> bool:
     channel. A receiver that asked not to be called (410) stays disabled until its variable changes.
     """
     webhook, addresses = settings.MONITORING_ALERT_WEBHOOK, settings.OPS_ALERT_EMAILS
+    bot, chat = settings.TELEGRAM_BOT_TOKEN, settings.TELEGRAM_CHAT_ID
     done = [
         _take_over(
             Channel.Kind.WEBHOOK, "MONITORING_ALERT_WEBHOOK", {"url": webhook} if webhook else None
@@ -42,6 +44,15 @@ def sync_environment_channels() -> bool:
             Channel.Kind.EMAIL,
             "OPS_ALERT_EMAILS",
             {"recipients": list(addresses)} if addresses else None,
+        ),
+        _take_over(
+            Channel.Kind.TELEGRAM,
+            "TELEGRAM_BOT_TOKEN",
+            {"token": bot, "chat_id": chat} if bot and chat else None,
+        ),
+        # People without a way of their own are told by mail.
+        _take_over(
+            Channel.Kind.EMAIL, PEOPLE_CHANNEL, {"recipients": []} if settings.EMAIL_HOST else None
         ),
     ]
     return all(done)
@@ -73,7 +84,7 @@ def _take_over(kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | No
 
 def _sync(kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | None) -> None:
     try:
-        config = None if wanted is None else channels.usable_config(kind=kind, config=wanted)
+        config = _usable(kind, variable, wanted)
     except InvalidInputError as error:
         # A target that the policy refuses must not keep the other channels from starting.
         reasons = [text for texts in error.errors.values() for text in texts]
@@ -92,12 +103,21 @@ def _sync(kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | None) -
             _refresh(channel, config)
 
 
+def _usable(
+    kind: Channel.Kind, variable: str, wanted: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    if wanted is None or variable == PEOPLE_CHANNEL:
+        return None if wanted is None else dict(wanted)
+    return channels.usable_config(kind=kind, config=wanted)
+
+
 def _create(kind: Channel.Kind, variable: str, config: dict[str, Any]) -> None:
     channel = Channel.objects.create(
         kind=kind,
         name=variable,
-        target=channels.shown_target(config),
+        target=channels.shown_target(kind, config),
         config=config,
+        is_for_people=variable == PEOPLE_CHANNEL,
         managed_by=Channel.ManagedBy.ENVIRONMENT,
     )
     record(
@@ -118,7 +138,7 @@ def _refresh(channel: Channel, config: dict[str, Any]) -> None:
         return
     before = channels.shown(channel)
     channel.config = config
-    channel.target = channels.shown_target(config)
+    channel.target = channels.shown_target(channel.kind, config)
     channel.enabled = True
     channel.disabled_reason = ""
     channels.revise(channel)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from django.conf import settings
 from django.utils import timezone
@@ -22,18 +23,40 @@ from core.http import (
     session,
 )
 from core.keyring import KeyringError
-from notifications.engine import email, smtp, webhook
-from notifications.engine.base import Message, Outcome, Verdict, scrub, single_line
-from notifications.models import Channel
+from notifications.engine import (
+    answers,
+    discord,
+    email,
+    ntfy,
+    pagerduty,
+    slack,
+    smtp,
+    teams,
+    telegram,
+    webhook,
+)
+from notifications.engine.base import ACKNOWLEDGE, Outcome, Verdict, excerpt, scrub, single_line
+from notifications.engine.errands import secrets_of
+from notifications.engine.kinds import KINDS
+from notifications.models import Channel, Notification
+from notifications.services import errands
+from notifications.services.apprising import AppriseSender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
     from email.message import EmailMessage
 
-    from notifications.models import Notification
+    from core.http import OutgoingRequest, OutgoingResponse
+    from notifications.engine.errands import Errand
 
 MOST_SECRETS: Final = 2
 ENVIRONMENT_SECRET: Final = "MONITORING_ALERT_WEBHOOK_SECRET"  # noqa: S105  # the name in the keyring
+
+_UNREADABLE: Final = (
+    "The keyring cannot open this channel's settings; restore it or enter them again."
+)
+_NO_MAIL_SERVER: Final = "No mail server is configured; set EMAIL_HOST."
 
 
 class Sender(Protocol):
@@ -55,17 +78,20 @@ def prepare(channel: Channel) -> Callable[[], Sender]:
     in a copy for a drill.
     """
     refuse_in_drill()
+    if channel.kind == Channel.Kind.EMAIL:
+        if not settings.EMAIL_HOST:
+            return partial(Unusable, Verdict.REFUSED, "not_configured", _NO_MAIL_SERVER)
+        return partial(EmailSender, channel)
     try:
         if channel.kind == Channel.Kind.WEBHOOK:
-            return partial(WebhookSender, channel, webhook_config(channel))
+            return partial(HttpSender, channel, Webhook(webhook_config(channel)))
+        config = channel.config
     except KeyringError:
         # The messages wait: once the keyring is back, or the settings are, they go out.
-        detail = "The keyring cannot open this channel's settings; restore it or enter them again."
-        return partial(Unusable, Verdict.RETRY, "unsealed", detail)
-    if not settings.EMAIL_HOST:
-        detail = "No mail server is configured; set EMAIL_HOST."
-        return partial(Unusable, Verdict.REFUSED, "not_configured", detail)
-    return partial(EmailSender, channel)
+        return partial(Unusable, Verdict.RETRY, "unsealed", _UNREADABLE)
+    if channel.kind == Channel.Kind.APPRISE:
+        return partial(AppriseSender, channel, config)
+    return partial(HttpSender, channel, Provider(_PROVIDERS[channel.kind], config))
 
 
 def webhook_config(channel: Channel) -> webhook.WebhookConfig:
@@ -82,31 +108,86 @@ def webhook_config(channel: Channel) -> webhook.WebhookConfig:
     return webhook.WebhookConfig(url=config["url"], secrets=secrets)
 
 
-class WebhookSender:
-    """Posts to one URL, over connections that are kept while there is work."""
+class Speech(Protocol):
+    """How a provider is spoken to: a request for an errand, and what its answer means."""
 
-    def __init__(self, channel: Channel, config: webhook.WebhookConfig) -> None:
-        self.parallel = channel.max_parallel
-        self._timeout_seconds = channel.timeout_seconds
+    secrets: tuple[str, ...]
+    config: Mapping[str, Any]
+
+    def render(self, errand: Errand) -> OutgoingRequest:
+        """Build the request."""
+
+    def classify(self, response: OutgoingResponse, secrets: tuple[str, ...]) -> Outcome:
+        """Judge the answer."""
+
+
+class Webhook:
+    """Speaks to a server of the operator's own, and signs."""
+
+    def __init__(self, config: webhook.WebhookConfig) -> None:
+        self.secrets = webhook.known_secrets(config)
+        self.config: Mapping[str, Any] = {}
         self._config = config
-        self._secrets = webhook.known_secrets(config)
+
+    def render(self, errand: Errand) -> OutgoingRequest:
+        """Build the request, signed at this moment."""
+        return webhook.render(
+            errand.message,
+            key=errand.key,
+            config=self._config,
+            timestamp=int(time.time()),
+            timeout_seconds=errand.timeout_seconds,
+        )
+
+    def classify(self, response: OutgoingResponse, secrets: tuple[str, ...]) -> Outcome:
+        """Judge the answer by its status."""
+        return webhook.classify(response, secrets=secrets, now=timezone.now())
+
+
+class Provider:
+    """Speaks the protocol of one provider."""
+
+    def __init__(self, module: Module, config: Mapping[str, Any]) -> None:
+        self.secrets = secrets_of(module.__name__.rpartition(".")[2], config)
+        self.config = config
+        self._module = module
+
+    def render(self, errand: Errand) -> OutgoingRequest:
+        """Build the request."""
+        return self._module.render(errand)
+
+    def classify(self, response: OutgoingResponse, secrets: tuple[str, ...]) -> Outcome:
+        """Judge the answer by the provider's own proof."""
+        return self._module.classify(response, secrets=secrets, now=timezone.now())
+
+
+class HttpSender:
+    """Sends requests to one receiver, over connections that are kept while there is work."""
+
+    def __init__(self, channel: Channel, speech: Speech) -> None:
+        most = KINDS[channel.kind].most_parallel or channel.max_parallel
+        self.parallel = min(most, channel.max_parallel)
+        self._channel = channel
+        self._speech = speech
         allow = Allow.parse(settings.OPS_OUTGOING_ALLOW)
         self._session = session(Policy.OUTBOUND, allow, keep_alive=True)
 
     async def send(self, message: Notification) -> Outcome:
-        """Post one message."""
-        request = webhook.render(
-            Message.from_payload(message.payload),
-            key=message.idempotency_key,
-            config=self._config,
-            timestamp=int(time.time()),
-            timeout_seconds=self._timeout_seconds,
-        )
+        """Send one message."""
+        errand = errands.errand(self._channel, self._speech.config, message)
+        # Whoever knows the link acts in a person's name: an answer that quotes it must not show it.
+        acknowledge = errand.message.links.get(ACKNOWLEDGE, "")
+        secrets = (*self._speech.secrets, *([acknowledge] if message.user_id else []))
+        request = self._speech.render(errand)
         try:
             response = await fetch(self._session, request)
         except (FetchError, InvalidTargetError, RefusedTargetError) as error:
-            return webhook.classify_error(error, secrets=self._secrets)
-        return webhook.classify(response, secrets=self._secrets, now=timezone.now())
+            return webhook.classify_error(error, secrets=secrets)
+        outcome = self._speech.classify(response, secrets)
+        if message.reason == Notification.Reason.TEST and answers.is_success(response):
+            # Whoever tests wants to read the answer, whatever it is.
+            return replace(outcome, excerpt=excerpt(response.body, secrets))
+        return outcome
 
     async def close(self) -> None:
         """Close the connections."""
@@ -133,6 +214,7 @@ class EmailSender:
             timeout_seconds=channel.timeout_seconds,
         )
         self._secrets = (settings.EMAIL_HOST_PASSWORD,)
+        self._template = channel.template
         self._start()
 
     async def send(self, message: Notification) -> Outcome:
@@ -148,9 +230,10 @@ class EmailSender:
             key=message.idempotency_key,
             sent_at=timezone.now(),
             uncertain=message.uncertain,
+            template=self._template,
         )
         try:
-            mail = email.render(Message.from_payload(message.payload), envelope)
+            mail = email.render(errands.told(message), envelope)
         except email.HeaderRefusedError as error:
             return Outcome(
                 verdict=Verdict.REFUSED, error_class="address", detail=str(error), local=True
@@ -192,6 +275,30 @@ class EmailSender:
         reply = await loop.run_in_executor(self._pool, self._connection.send, mail)
         self._sending = False
         return reply
+
+
+class Module(Protocol):
+    """A module of the engine that speaks to one provider."""
+
+    __name__: str
+
+    @staticmethod
+    def render(errand: Errand) -> OutgoingRequest:
+        """Build the request."""
+
+    @staticmethod
+    def classify(response: OutgoingResponse, *, secrets: tuple[str, ...], now: datetime) -> Outcome:
+        """Judge the answer."""
+
+
+_PROVIDERS: Final[dict[str, Module]] = {
+    Channel.Kind.SLACK: slack,
+    Channel.Kind.TELEGRAM: telegram,
+    Channel.Kind.PAGERDUTY: pagerduty,
+    Channel.Kind.DISCORD: discord,
+    Channel.Kind.TEAMS: teams,
+    Channel.Kind.NTFY: ntfy,
+}
 
 
 class Unusable:

@@ -15,15 +15,15 @@ from django.utils import timezone
 from audit.services.acts import audited
 from audit.services.records import record
 from core.drill import refuse_in_drill
-from core.errors import NotFoundError, UnavailableError
+from core.errors import InvalidTransitionError, NotFoundError, UnavailableError
 from core.keyring import KeyringError
 from notifications.engine.base import Message, Outcome, Verdict, idempotency_key
 from notifications.engine.targets import shown_address
 from notifications.models import Channel, Event, Notification
+from notifications.selectors.targets import recipients_of
 from notifications.services import results, senders
 from notifications.services.claims import LEASE_SECONDS, Claim, later
 from notifications.services.dispatch import Batch
-from notifications.services.routing import recipients_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ MOST_CHANNELS: Final = 3
 LIFETIME: Final = timedelta(minutes=10)
 NOT_SENT: Final = "Not sent: the test before it failed."
 TITLE: Final = "Test of this channel"
+_ASKED_FOR: Final = "You asked for this test on your page of notifications. Nothing is wrong."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +56,21 @@ class Answer:
         return self.outcome.verdict is Verdict.DELIVERED
 
 
-def send_test(*, actor: Actor, channel_id: UUID) -> list[Answer]:
+def send_test(
+    *, actor: Actor, channel_id: UUID, recipient: str = "", user_id: UUID | None = None
+) -> list[Answer]:
     """Send a test through a channel, even a disabled one, and wait for the answers.
+
+    With a `recipient` it goes to this one address, which is that of the person `user_id`.
 
     A test is a message like any other, kept with its attempt, but not tried again. The first one
     without an answer ends it: the person waits, and the next would fare alike. A success ends the
     channel's pause. A copy for a drill sends nothing: raises NotConfiguredError. Raises
-    UnavailableError while the keyring cannot be read.
+    UnavailableError while the keyring cannot be read, and InvalidTransitionError if the channel has
+    nobody to send to.
     """
     refuse_in_drill()
-    claim = _begin(actor, channel_id)
+    claim = _begin(actor, channel_id, recipient, user_id)
     ended = asyncio.run(_send_all(claim, senders.prepare(claim.channel)))
     results.finish(claim=claim, results=ended)
     Notification.objects.held_by(claim.token).update(
@@ -78,7 +84,7 @@ def send_test(*, actor: Actor, channel_id: UUID) -> list[Answer]:
 
 
 @audited
-def _begin(actor: Actor, channel_id: UUID) -> Claim:
+def _begin(actor: Actor, channel_id: UUID, recipient: str, user_id: UUID | None) -> Claim:
     deadline = time.monotonic() + LEASE_SECONDS
     channel = Channel.objects.filter(pk=channel_id).first()
     if channel is None:
@@ -87,7 +93,8 @@ def _begin(actor: Actor, channel_id: UUID) -> Claim:
     record(actor=actor, action="channel.tested", target=channel)
     token = uuid.uuid4()
     # Leased at birth: no dispatcher may take what this process is about to send.
-    messages = [_message(channel, person, actor, token) for person in _recipients(channel)]
+    people = (recipient,) if recipient else _recipients(channel)
+    messages = [_message(channel, person, actor, token, user_id) for person in people]
     Notification.objects.bulk_create(messages)
     Notification.objects.held_by(token).update(lease_until=later(LEASE_SECONDS))
     return Claim(channel=channel, token=token, deadline=deadline, messages=tuple(messages))
@@ -95,13 +102,22 @@ def _begin(actor: Actor, channel_id: UUID) -> Claim:
 
 def _recipients(channel: Channel) -> tuple[str, ...]:
     try:
-        return recipients_of(channel)
+        found = recipients_of(channel)
     except KeyringError:
         message = "The keyring cannot be read, and with it this channel's settings; repair it."
         raise UnavailableError(message) from None
+    if not found:
+        message = (
+            "This channel has no recipients of its own: it reaches people by their addresses. "
+            "Send yourself a test on your page of notifications."
+        )
+        raise InvalidTransitionError(message)
+    return found
 
 
-def _message(channel: Channel, recipient: str, actor: Actor, token: UUID) -> Notification:
+def _message(
+    channel: Channel, recipient: str, actor: Actor, token: UUID, user_id: UUID | None
+) -> Notification:
     now = timezone.now()
     thread = f"test:{token}"
     snapshot = Message(
@@ -109,7 +125,11 @@ def _message(channel: Channel, recipient: str, actor: Actor, token: UUID) -> Not
         severity=Event.Severity.INFO,
         status=Event.Status.INFO,
         title=TITLE,
-        body=f"{actor.name} has sent this from the console. Nothing is wrong.",
+        body=(
+            f"{actor.name} has sent this from the console. Nothing is wrong."
+            if user_id is None
+            else _ASKED_FOR
+        ),
         service="",
         labels={},
         links={"Console": settings.BASE_URL},
@@ -122,6 +142,7 @@ def _message(channel: Channel, recipient: str, actor: Actor, token: UUID) -> Not
         channel=channel,
         channel_name=channel.name,
         recipient=recipient,
+        user_id=user_id,
         thread_key=thread,
         seq=0,
         severity=Event.Severity.INFO,
