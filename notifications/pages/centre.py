@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 ROUTE: Final = "notification-centre"
 _KIND_TABS: Final = {"": "All", "message": "To you", "alert": "Alerts", "job.finished": "Jobs"}
 _MOST_COUNTED: Final = 99
+_REASONS: Final = {str(value): str(label) for value, label in Notification.Reason.choices}
+_SAID_ALREADY: Final = {
+    Notification.Reason.FIRST,
+    Notification.Reason.ALL_RESOLVED,
+    Notification.Reason.ACKNOWLEDGED,
+}
 _TONES: Final = {"critical": "bad", "warning": "warn", "info": "info"}
 
 
@@ -149,8 +155,9 @@ def _why(data: Mapping[str, object]) -> str:
     if "ok" in data:
         return "You asked for it"
     reason = str(data.get("reason") or "")
-    label = dict(Notification.Reason.choices).get(reason, "")
-    return ": ".join(filter(None, ("To you", str(data.get("text") or label))))
+    # That it is an alert, or over, stands in its badge.
+    label = "" if reason in _SAID_ALREADY else _REASONS.get(reason, "")
+    return ": ".join(filter(None, ("Sent to you", str(data.get("text") or label))))
 
 
 def _thread(group: object) -> str:

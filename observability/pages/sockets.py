@@ -84,7 +84,11 @@ def _cards(found: SocketStatistics) -> list[_Figure]:
             "slowest process, last 500 entries",
             "warn" if slowest is not None and slowest > _SLOW_MS else "ok",
         ),
-        _Figure("Frames sent", f"{total['frames']:,}", f"{total['queue_depth']:,} wait"),
+        _Figure(
+            "Frames sent",
+            f"{total['frames']:,}",
+            f"{total['queue_depth']:,} wait; {total['metrics_replaced']:,} figures gave way",
+        ),
         _Figure("Opened", f"{total['opened']:,}", f"{total['refused']:,} refused"),
         _Figure("Too slow", f"{total['slow_closes']:,}", "cut off; they come back"),
         _Figure("Caught up", f"{total['replays']:,}", "feeds read after a gap"),
@@ -102,26 +106,22 @@ def _processes(found: SocketStatistics) -> Table:
         columns=[
             Column("Process"),
             Column("Open", numeric=True),
-            Column("Frames sent", numeric=True),
             Column("Waiting", numeric=True),
-            Column("Caught up", numeric=True, room="medium"),
-            Column("Figures replaced", numeric=True, room="wide"),
-            Column("Too slow", numeric=True),
-            Column("Commit to send, p50", numeric=True, room="wide"),
-            Column("p95", numeric=True, room="medium"),
-            Column("Said", room="medium"),
+            Column("Frames sent", numeric=True, room="medium"),
+            Column("Caught up", numeric=True, room="wide"),
+            Column("Too slow", numeric=True, room="medium"),
+            Column("p50, p95", numeric=True, room="medium"),
+            Column("Said", room="wide"),
         ],
         rows=[
             [
                 f"{process['host']} {process['pid']}",
                 f"{process['open']:,}",
-                f"{process['frames']:,}",
                 f"{process['queue_depth']:,}",
+                f"{process['frames']:,}",
                 f"{process['replays']:,}",
-                f"{process['metrics_replaced']:,}",
                 f"{process['slow_closes']:,}",
-                _ms(process["commit_to_send_ms"]["p50"]),
-                _ms(process["commit_to_send_ms"]["p95"]),
+                ", ".join(_ms(process["commit_to_send_ms"][name]) for name in ("p50", "p95")),
                 when(process["reported_at"]),
             ]
             for process in found.processes
@@ -143,11 +143,11 @@ def _roles(roles: Mapping[str, int]) -> Table:
 
 def _codes(closed: Mapping[str, int]) -> Table:
     rows: list[list[Any]] = [
-        [badge("code", code, tone=_tone(code)), _MEANINGS.get(code, "Unknown."), f"{count:,}"]
+        [badge("code", code, tone=_tone(code)), f"{count:,}", _MEANINGS.get(code, "Unknown.")]
         for code, count in sorted(closed.items())
     ]
     return Table(
-        columns=[Column("Code"), Column("What it means"), Column("Closed", numeric=True)],
+        columns=[Column("Code"), Column("Closed", numeric=True), Column("What it means")],
         rows=rows,
         caption="Closed by code",
         empty="No connection has ended yet.",

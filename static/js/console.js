@@ -76,25 +76,8 @@ const leaving = (item, seconds) => {
   const leave = () => (item.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : item.remove());
   return setTimeout(leave, seconds * 1000);
 };
-const SECONDS = 12;
-const MOST_TOASTS = 4;
-// Beyond a few, news are counted in one line that leads to all of them.
-let rest = null;
-const countMore = (list) => {
-  if (!rest?.item.isConnected) {
-    const text = make("a", { href: one("#bell .all-alerts")?.href ?? "" });
-    rest = { item: make("li", { className: "rest" }, text), text, count: 0 };
-    dismissable(rest.item);
-    list.append(rest.item);
-  }
-  rest.count += 1;
-  rest.text.textContent = `and ${rest.count} more`;
-  clearTimeout(rest.timer);
-  rest.timer = leaving(rest.item, SECONDS);
-};
-const toast = (content, tone = "info", seconds = SECONDS) => {
+const toast = (content, tone = "info", seconds = 12) => {
   const list = one(".messagelist", toasts) ?? toasts.appendChild(make("ul", { className: "messagelist" }));
-  if (seconds && all(".news", list).length >= MOST_TOASTS) return countMore(list);
   const item = make("li", { className: tone }, content);
   if (seconds) {
     item.classList.add("news");
@@ -183,7 +166,6 @@ document.addEventListener("ops:state", ({ detail }) => {
 });
 // Alerts, and what was sent to the person: each feed with its newest number and the last one read.
 const bell = one("#bell");
-const TONES = { critical: "error", warning: "warning", info: "info" };
 const isNews = (audience) => audience === "topic:alerts" || audience.startsWith("user:");
 const feeds = {};
 const showUnread = () => {
@@ -223,17 +205,10 @@ document.addEventListener("ops:hello", ({ detail }) => {
   }
   showUnread();
 });
-// The title counts what came while nobody looked at the tab.
-const title = document.title;
-let unseen = 0;
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) unseen = 0;
-  document.title = title;
-});
-// Who is told of an alert in person, and may see alerts, is told once.
-const toasted = new Set();
+// What tells of news in toasts is loaded with the first of them.
+let news;
 document.addEventListener("ops:event", ({ detail }) => {
-  const { audience, seq, kind, data } = detail;
+  const { audience, seq, at } = detail;
   if (!isNews(audience)) return;
   const feed = (feeds[audience] ??= { seq: 0, read: 0 });
   feed.seq = Math.max(feed.seq, seq);
@@ -241,15 +216,9 @@ document.addEventListener("ops:event", ({ detail }) => {
   showUnread();
   read();
   // What a tab catches up with is old news.
-  const key = `${data.status} ${data.title}`;
-  if (now() - new Date(detail.at) > 60000 || toasted.has(key)) return;
-  if (kind !== "job.finished") {
-    toasted.add(key);
-    setTimeout(() => toasted.delete(key), 30000);
-  }
-  if (document.hidden) document.title = `(${(unseen += 1)}) ${title}`;
-  if (kind === "job.finished") toast(linked(data), data.ok ? "success" : "error");
-  else toast(linked(data), data.status === "resolved" ? "success" : TONES[data.severity]);
+  if (now() - new Date(at) > 60000) return;
+  news ??= import(toasts.dataset.news);
+  news.then(({ tell }) => tell(detail, { one, all, make, linked, toasts, toast, dismissable, leaving }), () => { news = null; });
 });
 bell?.addEventListener("toggle", async () => {
   if (!bell.open) return;

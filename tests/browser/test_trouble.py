@@ -77,8 +77,8 @@ def test_a_flood_of_alerts_leaves_the_page_in_view(browse):
     tell(page, "event", *(alert(seq) for seq in range(2, 202)))
     toasts = page.locator("#toasts li")
     expect(toasts).to_have_count(5)
-    more = toasts.last.get_by_role("link", name="and 196 more alerts")
-    expect(more).to_have_attribute("href", re.compile("/admin/notifications/event/$"))
+    more = toasts.last.get_by_role("link", name="and 196 more")
+    expect(more).to_have_attribute("href", re.compile("/account/centre/$"))
 
 
 def test_the_figure_beside_the_curve_is_live(browse):
@@ -183,24 +183,28 @@ def test_the_bell_tries_again_and_other_tabs_learn_what_was_read(browse):
         live(tab)
         tell(tab, "event", {**alert(0, age=300), "seq": newest + 1})
         expect(tab.locator("#bell .count")).to_be_visible()
-    feed = "**/api/notifications/feed?*"
+    feed = "**/api/notifications/inbox?*"
     page.route(feed, lambda route: route.fulfill(status=503, body=json.dumps({})))
     page.locator("#bell summary").click()
-    expect(page.locator("#bell [data-none]")).to_have_text("The alerts cannot be read now.")
-    expect(other.locator("#bell .count")).to_be_hidden()
+    expect(page.locator("#bell [data-none]")).to_have_text("The notifications cannot be read now.")
+    # What was not shown was not read.
+    expect(other.locator("#bell .count")).to_be_visible()
     page.unroute_all()
     page.locator("#bell summary").click()
     page.locator("#bell summary").click()
+    expect(other.locator("#bell .count")).to_be_hidden()
     row = page.locator("#bell .alerts li").first
-    expect(row.locator(".badge")).to_have_text(re.compile("Critical|Resolved|Warning|Info"))
+    expect(row.locator(".badge")).to_have_text(
+        re.compile("Critical|Resolved|Warning|Info|Done|Failed")
+    )
     expect(row.locator("time")).to_be_visible()
 
 
 def test_without_javascript_the_bell_is_a_link(browse):
     page = browse(java_script_enabled=False)
     page.goto("/admin/")
-    page.get_by_role("link", name="Alerts").first.click()
-    page.wait_for_url("**/admin/notifications/event/")
+    page.get_by_role("link", name="Notifications").first.click()
+    page.wait_for_url("**/account/centre/")
 
 
 def test_a_lost_connection_is_told_in_words(browse):

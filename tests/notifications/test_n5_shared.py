@@ -21,6 +21,7 @@ from core.crypto import keyed_digest
 from notifications.services import live, livehub, slots, wakeups
 from notifications.services.slots import KEY as PLACES
 from notifications.services.slots import Slots
+from opsplatform.testing.services import start_redis
 from tests.support.platform import ROOT, free_port, wait_until
 from tests.support.sockets import (
     KEY,
@@ -137,6 +138,48 @@ def test_without_its_redis_the_feed_goes_on(settings, caplog):
         "This process counts its connections alone",
         "Without Redis, feeds are looked at each second",
     } <= said
+
+
+@with_redis
+@pytest.mark.fault
+@pytest.mark.django_db(transaction=True)
+def test_a_redis_that_is_restarted_is_used_again(settings, monkeypatch, tmp_path):
+    port = free_port()
+    settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
+    monkeypatch.setattr(livehub, "HOLD_SECONDS", 0.5)
+    servers = [start_redis(tmp_path, port)]
+
+    def stop():
+        servers[-1].kill()
+        servers[-1].wait()
+
+    def is_used():
+        with redis.Redis.from_url(settings.REDIS_URL) as client:
+            (_, listeners), *_ = client.pubsub_numsub(wakeups.CHANNEL)
+            return listeners == 1 and client.zcard(PLACES) == 1
+
+    async def main():
+        async with hub() as one:
+            line = await Line(one, HEADERS).accepted()
+            await line.subscribe("alerts")
+            await line.frame("subscribed")
+            await asyncio.to_thread(wait_until, is_used, what="the first Redis")
+            stop()
+            # It is away: entries come by looking.
+            for seq in (1, 2):
+                await in_db(publish)
+                assert (await line.frame("event"))["seq"] == seq
+            servers.append(await asyncio.to_thread(start_redis, tmp_path, port))
+            # The new one knows nothing; it is listened to, and learns which places are held.
+            await asyncio.to_thread(wait_until, is_used, what="the second Redis")
+            await in_db(publish)
+            assert (await line.frame("event"))["seq"] == 3
+            assert list(one.hub.closed) == []
+
+    try:
+        asyncio.run(asyncio.wait_for(main(), 120))
+    finally:
+        stop()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,7 +2,8 @@
 
 The server is `manage.py web` as it is run, on SQLite unless DATABASE_URL is set; the clients count
 in a process of their own, ten for each of as many people as it takes. An entry's time runs from the
-moment before it is published, so it holds the commit and the wake-up.
+moment before it is published, so it holds the commit and the wake-up. A page of the console, in a
+real browser beside a thousand clients, tells when it hears of entries itself.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import resource
 import socket
 import subprocess
 import sys
+import threading
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -31,6 +34,10 @@ _PAUSE = 0.4
 _TEXT = "x" * 200
 _FILES = 20_000
 _MISSED = 100
+_SEEN = 200
+_SEEN_PAUSE = 0.1
+_HEAR = """() => { window.late = []; document.addEventListener("ops:event", ({detail}) =>
+  window.late.push(performance.timeOrigin + performance.now() - detail.data.t * 1000)); }"""
 
 
 def run() -> Iterator[Row]:
@@ -73,7 +80,57 @@ def run() -> Iterator[Row]:
         yield Row(f"{what}, CPU while idle", idle / 4e7, "%", "limit 10 %", 10)
         if count == 5_000:
             yield Row(f"{what}, memory", held / 2**20, "MB", "limit 200 MB", 200)
+    yield from _in_a_browser(1_000, sessions)
     yield _returning(1_000, sessions)
+
+
+def _in_a_browser(count: int, sessions: list[str]) -> Iterator[Row]:
+    """Measure how late a page hears of entries while so many clients hear of them, too."""
+    from opsplatform.testing import chromium
+
+    path = chromium.find()
+    if path is None:
+        return
+    from playwright.sync_api import sync_playwright
+
+    with (
+        _serving() as server,
+        _listening(server.port, count, sessions) as report,
+        sync_playwright() as playwright,
+        ThreadPoolExecutor(1) as publisher,
+    ):
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = _page_of(browser, server.port, sessions[-1])
+        # The browser's loop and the database share no thread.
+        work = publisher.submit(_publish, _SEEN, _SEEN_PAUSE)
+        while not work.done():
+            page.wait_for_timeout(100)
+        work.result()
+        late = sorted(page.evaluate("window.late"))
+        browser.close()
+        told = report()
+    assert len(late) == _SEEN, len(late)
+    assert told["frames"] == count * _SEEN, told
+    what = f"a page in Chromium beside {count:,} connections, publish to script"
+    yield Row(f"{what}, p99", late[int(_SEEN * 0.99) - 1], "ms", "limit 300 ms", 300)
+    yield Row(f"{what}, p50", late[_SEEN // 2], "ms", "limit 300 ms", 300)
+
+
+def _page_of(browser: Any, port: int, session: str) -> Any:  # noqa: ANN401
+    """Open a page of the console that is live and notes how late it hears."""
+    from django.conf import settings
+
+    address = f"http://127.0.0.1:{port}/"
+    context = browser.new_context()
+    name = settings.SESSION_COOKIE_NAME
+    context.add_cookies([{"name": name, "value": session, "url": address}])
+    page = context.new_page()
+    page.goto(f"{address}account/")
+    page.wait_for_selector("html[data-live=live]", state="attached")
+    page.evaluate(_HEAR)
+    return page
 
 
 def _returning(count: int, sessions: list[str]) -> Row:
@@ -178,12 +235,16 @@ def _listening(
             child.kill()
 
 
-def _publish() -> None:
-    """Publish entries of about 300 bytes, two a second."""
+def _publish(entries: int = _ENTRIES, pause: float = _PAUSE) -> None:
+    """Publish entries of about 300 bytes at an even pace."""
+    from django.db import connection
+
     from notifications.services import live
 
-    for _ in range(_ENTRIES):
+    for _ in range(entries):
         began = time.time()
         live.publish("topic:alerts", "alert", {"t": began, "title": _TEXT})
-        time.sleep(max(0.0, began + _PAUSE - time.time()))
+        time.sleep(max(0.0, began + pause - time.time()))
     time.sleep(1)
+    if threading.current_thread() is not threading.main_thread():
+        connection.close()
