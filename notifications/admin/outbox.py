@@ -1,77 +1,119 @@
-"""Alerts and messages in the console: queue, history, retry, resend and cancel."""
+"""Messages in the console: queue, history and dead letters; retry, resend and cancel."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.html import format_html
 
 from accounts.actors import actor_of
-from core.adminbase import RecordAdmin, ask_to_confirm
+from core.adminbase import ask_to_confirm
 from core.adminlists import BoundedPaginator, before
-from core.components import badge, when
+from core.adminpages import ReadAdmin, act, seen
+from core.components import Tab, when
 from core.errors import DomainError
-from notifications.engine.targets import shown_address
-from notifications.models import DeliveryAttempt, Event, Notification
+from notifications.admin.contexts.messages import RESEND, message_context
+from notifications.admin.words import severity_badge, state_badge, told_to
+from notifications.models import Notification
 from notifications.services import outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from django.db.models import QuerySet
-    from django.http import HttpRequest
-    from django.template.response import TemplateResponse
+    from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
 
-    from core.actors import Actor
+# Of so few each one tells why it could not be done; more are one act with one record.
+_ONE_BY_ONE: Final = 100
+_MOST_COUNTED: Final = 1_000
+_State = Notification.State
 
-MOST_AT_ONCE: Final = 1_000
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of the outbox that people look at by itself."""
+
+    label: str
+    query: str = ""
+    counts: str = ""
+    """The state whose messages are counted, at most to a limit."""
 
 
-class AttemptInline(admin.TabularInline[DeliveryAttempt, Notification]):
-    """The history of one message."""
+VIEWS: Final = (
+    View("Everything"),
+    View("Waiting", "state__exact=pending", _State.PENDING),
+    View("Held", "state__exact=held", _State.HELD),
+    View("Sent", "state__exact=sent"),
+    View("Dead letters", "state__exact=dead", _State.DEAD),
+    View("Not told", "state__exact=suppressed"),
+    View("Replaced", "state__exact=superseded"),
+    View("Cancelled", "state__exact=cancelled"),
+)
 
-    model = DeliveryAttempt
-    extra = 0
-    can_delete = False
-    verbose_name_plural = "attempts"
-    fields = ("number", "began", "ended", "shown_outcome", "status", "detail", "answer")
-    readonly_fields = fields
 
-    @admin.display(description="Began")
-    def began(self, attempt: DeliveryAttempt) -> str:
-        return when(attempt.started_at)
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What may be done with messages, one or many."""
 
-    @admin.display(description="Ended")
-    def ended(self, attempt: DeliveryAttempt) -> str:
-        return when(attempt.ended_at)
+    service: Callable[..., Notification]
+    service_all: Callable[..., outbox.Bulk]
+    one: str
+    many: str
+    button: str
+    effect: str
+    done: str
+    is_dangerous: bool = False
 
-    @admin.display(description="Outcome")
-    def shown_outcome(self, attempt: DeliveryAttempt) -> str:
-        return badge(attempt.outcome, attempt.get_outcome_display())
 
-    @admin.display(description="Status")
-    def status(self, attempt: DeliveryAttempt) -> str:
-        return str(attempt.status_code or "-")
-
-    @admin.display(description="Answer")
-    def answer(self, attempt: DeliveryAttempt) -> str:
-        return attempt.excerpt or "-"
-
-    def has_add_permission(self, request: HttpRequest, obj: Notification | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Notification | None = None) -> bool:
-        return False
+ACTS: Final[dict[str, Act]] = {
+    "retry": Act(
+        outbox.retry,
+        outbox.retry_all,
+        "Try this message again?",
+        "Try these messages again?",
+        "Try again",
+        "Dead messages are sent under the same key, which receivers may know already.",
+        "It is tried again.",
+    ),
+    "resend": Act(
+        outbox.resend,
+        outbox.resend_all,
+        "Send this message once more?",
+        "Send these messages once more?",
+        "Send once more",
+        "Sent messages go out again as new ones, with keys of their own.",
+        "It is sent once more.",
+    ),
+    "cancel": Act(
+        outbox.cancel,
+        outbox.cancel_all,
+        "Cancel this message?",
+        "Cancel these messages?",
+        "Cancel the message",
+        "Waiting messages are taken back; those being sent just now are not.",
+        "Taken back.",
+        is_dangerous=True,
+    ),
+}
 
 
 @admin.register(Notification)
-class NotificationAdmin(RecordAdmin[Notification]):
+class NotificationAdmin(ReadAdmin[Notification]):
     """The outbox: what waits, what was sent, what died, and why."""
 
     exports = True
-    empty_text = "No message yet. One is made for each channel when an incident begins or ends."
+    empty_text = (
+        "No message yet. One is made for each receiver of a route when an alert begins or ends."
+    )
+    change_list_template = "admin/notifications/list.html"
 
     list_display = [
         "created",
@@ -88,30 +130,19 @@ class NotificationAdmin(RecordAdmin[Notification]):
     ordering = ["-id"]
     paginator = BoundedPaginator
     actions = ["retry", "resend", "cancel"]
-    inlines = [AttemptInline]
-    readonly_fields = [
-        "created",
-        "next_try",
-        "given_up",
-        "sent",
-        "tries",
-        "held_until",
-        "receipt",
-        "place",
-        "shown_recipient",
-        "shown_payload",
-    ]
-    fields = [
-        "title",
-        ("state", "reason", "severity"),
-        "last_error",
-        ("channel_name", "shown_recipient"),
-        ("created", "next_try", "given_up", "sent"),
-        ("tries", "uncertain", "held_until"),
-        ("idempotency_key", "receipt"),
-        ("event", "thread_key", "place", "original"),
-        "shown_payload",
-    ]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add what may be done with one message."""
+        wrap = self.admin_site.admin_view
+        own = [
+            path(
+                f"<int:object_id>/{name}/",
+                wrap(partial(self.act_one, name=name)),
+                name=f"notifications_notification_{name}",
+            )
+            for name in ACTS
+        ]
+        return [*own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         rows = super().get_queryset(request)
@@ -119,10 +150,44 @@ class NotificationAdmin(RecordAdmin[Notification]):
         if match is not None and match.url_name == "notifications_notification_changelist":
             # The snapshot is most of a row, and a list does not show it.
             return rows.defer("payload")
-        return rows.select_related("event")
+        return rows.select_related("event", "group", "user")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        views = list(_tabs(request)) if self.has_view_permission(request) else []
+        return super().changelist_view(request, {"views": views, **(extra_context or {})})
+
+    def page_context(self, request: HttpRequest, obj: Notification) -> dict[str, Any]:
+        return message_context(request, obj)
+
+    def act_one(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
+        """Ask, then retry, resend or cancel one message."""
+        if not request.user.has_perm(RESEND):
+            raise PermissionDenied
+        found = ACTS[name]
+        page = reverse("admin:notifications_notification_change", args=[object_id])
+        if request.method == "POST":
+            work = partial(found.service, actor=actor_of(request), notification_id=object_id)
+            return act(self, request, RESEND, page, found.done, work)
+        if request.method != "GET":
+            return HttpResponseNotAllowed(["GET", "POST"])
+        message = seen(self, request, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": found.one,
+            "effect": found.effect,
+            "objects": [message],
+            "button": found.button,
+            "leave": "Back",
+            "is_dangerous": found.is_dangerous,
+            "back": page,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/confirm_action.html", context)
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("notifications.resend_notification")
+        return request.user.has_perm(RESEND)
 
     @admin.display(description="Created", ordering="created_at")
     def created(self, message: Notification) -> str:
@@ -130,118 +195,75 @@ class NotificationAdmin(RecordAdmin[Notification]):
 
     @admin.display(description="Message", ordering="title")
     def message(self, message: Notification) -> str:
-        return message.title
+        if message.reason == Notification.Reason.FIRST:
+            return message.title
+        reason = message.get_reason_display()
+        return format_html('{} <span class="quiet">{}</span>', message.title, reason)
 
     @admin.display(description="Tries", ordering="attempts")
     def tries(self, message: Notification) -> str:
         return format_html('<span class="numeric">{}</span>', message.attempts)
 
-    @admin.display(description="Next try")
-    def next_try(self, message: Notification) -> str:
-        waits = message.state == Notification.State.PENDING
-        return when(message.next_at if waits else None)
-
-    @admin.display(description="Given up at the latest")
-    def given_up(self, message: Notification) -> str:
-        return when(message.expires_at)
-
-    @admin.display(description="Sent")
-    def sent(self, message: Notification) -> str:
-        return when(message.sent_at)
-
-    @admin.display(description="Held by a sender until")
-    def held_until(self, message: Notification) -> str:
-        return when(message.lease_until)
-
-    @admin.display(description="Receipt of the receiver")
-    def receipt(self, message: Notification) -> str:
-        return message.provider_ref or "-"
-
-    @admin.display(description="Place in its thread")
-    def place(self, message: Notification) -> str:
-        return str(message.seq)
-
     @admin.display(description="Severity", ordering="severity")
     def shown_severity(self, message: Notification) -> str:
-        return badge(message.severity)
+        is_over = message.reason == Notification.Reason.ALL_RESOLVED
+        return severity_badge(message.severity, is_over=is_over)
 
     @admin.display(description="State", ordering="state")
     def shown_state(self, message: Notification) -> str:
-        return badge(message.state)
+        return state_badge(message)
 
     @admin.display(description="To", ordering="channel_name")
     def receiver(self, message: Notification) -> str:
-        address = shown_address(message.recipient)
-        quiet = format_html(' <span class="quiet">{}</span>', address) if address else ""
-        return format_html("{}{}", message.channel_name, quiet)
-
-    @admin.display(description="Recipient")
-    def shown_recipient(self, message: Notification) -> str:
-        return shown_address(message.recipient) or "-"
-
-    @admin.display(description="What is sent")
-    def shown_payload(self, message: Notification) -> str:
-        pretty = json.dumps(message.payload, indent=2, ensure_ascii=False, sort_keys=True)
-        return format_html("<pre>{}</pre>", pretty)
+        return told_to(message)
 
     @admin.action(description="Try dead messages again", permissions=["resend"])
     def retry(
         self, request: HttpRequest, queryset: QuerySet[Notification]
     ) -> TemplateResponse | None:
-        return self._each(
-            request,
-            queryset,
-            action="retry",
-            title="Try these messages again?",
-            effect="Dead messages are sent under the same key, which receivers may know already.",
-            act=lambda actor, key: outbox.retry(actor=actor, notification_id=key),
-        )
+        return self._each(request, queryset, "retry")
 
     @admin.action(description="Send messages once more", permissions=["resend"])
     def resend(
         self, request: HttpRequest, queryset: QuerySet[Notification]
     ) -> TemplateResponse | None:
-        return self._each(
-            request,
-            queryset,
-            action="resend",
-            title="Send these messages once more?",
-            effect="Sent messages go out again as new ones, with keys of their own.",
-            act=lambda actor, key: outbox.resend(actor=actor, notification_id=key),
-        )
+        return self._each(request, queryset, "resend")
 
     @admin.action(description="Cancel waiting messages", permissions=["resend"])
     def cancel(
         self, request: HttpRequest, queryset: QuerySet[Notification]
     ) -> TemplateResponse | None:
-        return self._each(
-            request,
-            queryset,
-            action="cancel",
-            title="Cancel these messages?",
-            effect="Waiting messages are taken back; those being sent just now are not.",
-            act=lambda actor, key: outbox.cancel(actor=actor, notification_id=key),
-        )
+        return self._each(request, queryset, "cancel")
 
     def _each(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Notification],
-        *,
-        action: str,
-        title: str,
-        effect: str,
-        act: Callable[[Actor, int], Notification],
+        self, request: HttpRequest, queryset: QuerySet[Notification], name: str
     ) -> TemplateResponse | None:
-        asked = ask_to_confirm(self, request, queryset, action=action, title=title, effect=effect)
+        found = ACTS[name]
+        asked = ask_to_confirm(
+            self,
+            request,
+            queryset,
+            action=name,
+            title=found.many,
+            effect=found.effect,
+            is_dangerous=found.is_dangerous,
+        )
         if asked is not None:
             return asked
         actor = actor_of(request)
+        keys = list(queryset.values_list("pk", flat=True)[: outbox.MOST_AT_ONCE])
+        if len(keys) > _ONE_BY_ONE:
+            bulk = found.service_all(actor=actor, chosen=outbox.Chosen(ids=keys))
+            self.message_user(request, f"{bulk.done:,} done.", messages.SUCCESS)
+            if left := len(keys) - bulk.done:
+                told = f"{left:,} left as they were: this cannot be done with them."
+                self.message_user(request, told, messages.WARNING)
+            return None
         done = 0
         refused: dict[str, int] = {}
-        for key in queryset.values_list("pk", flat=True)[:MOST_AT_ONCE]:
+        for key in keys:
             try:
-                act(actor, key)
+                found.service(actor=actor, notification_id=key)
                 done += 1
             except DomainError as error:
                 refused[error.message] = refused.get(error.message, 0) + 1
@@ -251,55 +273,16 @@ class NotificationAdmin(RecordAdmin[Notification]):
         return None
 
 
-@admin.register(Event)
-class EventAdmin(RecordAdmin[Event]):
-    """Alerts as they were raised, and what became of each."""
-
-    exports = True
-    empty_text = "No alert yet. Alerts are raised when a check goes down or comes back."
-
-    list_display = ["raised", "alert", "shown_severity", "shown_status", "service", "told"]
-    list_filter = ["severity", "status", "routing", before("created_at"), "created_at"]
-    search_fields = ["title", "service", "=dedup_key"]
-    search_help_text = "Words of the alert or its service, or its whole key"
-    ordering = ["-id"]
-    paginator = BoundedPaginator
-    readonly_fields = ["raised", "told", "told_at", "change"]
-    fields = [
-        "title",
-        ("severity", "status", "kind", "service"),
-        "body",
-        "labels",
-        "links",
-        ("dedup_key", "change"),
-        ("raised_by", "raised"),
-        ("told", "told_at", "suppressed_by"),
-    ]
-
-    @admin.display(description="Raised", ordering="created_at")
-    def raised(self, event: Event) -> str:
-        return when(event.created_at)
-
-    @admin.display(description="Alert", ordering="title")
-    def alert(self, event: Event) -> str:
-        return event.title
-
-    @admin.display(description="Who is told", ordering="routing")
-    def told(self, event: Event) -> str:
-        return str(event.get_routing_display())
-
-    @admin.display(description="Told at")
-    def told_at(self, event: Event) -> str:
-        return when(event.routed_at)
-
-    @admin.display(description="Number of the change")
-    def change(self, event: Event) -> str:
-        return str(event.transition_seq)
-
-    @admin.display(description="Severity", ordering="severity")
-    def shown_severity(self, event: Event) -> str:
-        return badge(event.severity)
-
-    @admin.display(description="Status", ordering="status")
-    def shown_status(self, event: Event) -> str:
-        return badge(event.status)
+def _tabs(request: HttpRequest) -> Iterator[Tab]:
+    page = reverse("admin:notifications_notification_changelist")
+    chosen = request.GET.get("state__exact", "")
+    for view in VIEWS:
+        state = view.query.partition("=")[2]
+        rows = Notification.objects.filter(state=view.counts).order_by("-id")
+        count = rows[:_MOST_COUNTED].count() if view.counts else 0
+        yield Tab(
+            view.label,
+            f"{page}?{view.query}" if view.query else page,
+            is_current=state == chosen,
+            count=count or None,
+        )

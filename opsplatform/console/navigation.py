@@ -9,6 +9,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
 from accounts.models import AccessReview
+from notifications.models import Group as Thread
 from notifications.models import Notification
 from reliability.models import Incident
 from reliability.models.incidents import IS_OVER
@@ -65,6 +66,11 @@ def _dead_messages() -> int:
     return found[: _MOST_COUNTED + 1].count()
 
 
+def _uncared_threads() -> int:
+    found = Thread.objects.filter(closed_at__isnull=True, acked_at__isnull=True)
+    return found[: _MOST_COUNTED + 1].count()
+
+
 def _open_reviews() -> int:
     return AccessReview.objects.filter(closed_at=None)[: _MOST_COUNTED + 1].count()
 
@@ -105,8 +111,13 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
         (
             Page("Notification centre", "notification-centre"),
             Page("Queue", "notifications.notification", _dead_messages, "dead"),
-            Page("Events", "notifications.event"),
+            Page("Threads", "notifications.group", _uncared_threads, "not acknowledged"),
+            Page("Silences", "notifications.silence"),
+            Page("Routes", "notifications.route"),
+            Page("Escalation", "notifications.escalationchain"),
+            Page("On call", "notifications.oncallschedule"),
             Page("Channels", "notifications.channel"),
+            Page("Events", "notifications.event"),
         ),
     ),
     (

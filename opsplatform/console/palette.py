@@ -13,7 +13,8 @@ from django.db.models import Case, IntegerField, Value, When
 from django.http import HttpResponse, JsonResponse
 from django.urls import NoReverseMatch, reverse
 
-from notifications.models import Channel
+from notifications.models import Channel, Route, Silence
+from notifications.models import Group as Thread
 from reliability.models import Check, Incident, Service
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Command:
     act: str = ""
     needs: tuple[str, ...] = ()
     """The permissions of the act, and of the page that offers it."""
+    query: str = ""
+    """What the page is asked for."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,21 @@ COMMANDS: Final[Sequence[Command]] = (
         "admin:notifications_channel_add",
         needs=("notifications.add_channel",),
     ),
+    Command(
+        "Silence alerts", "admin:notifications_silence_add", needs=("notifications.add_silence",)
+    ),
+    Command("Add a route", "admin:notifications_route_add", needs=("notifications.add_route",)),
+    Command(
+        "What would happen to an alert",
+        "admin:notifications_route_try",
+        needs=("notifications.view_route",),
+    ),
+    Command(
+        "Dead letters",
+        "admin:notifications_notification_changelist",
+        needs=("notifications.view_notification",),
+        query="state__exact=dead",
+    ),
     Command("Add a user", "admin:accounts_user_add", needs=("accounts.add_user",)),
     Command("Your account", "account"),
     Command("Your second factors", "account-mfa"),
@@ -76,6 +94,9 @@ KINDS: Final[Sequence[Kind]] = (
     Kind("Service", Service.objects.all(), "name", "environment"),
     Kind("Incident", Incident.objects.order_by("-id"), "title", "state"),
     Kind("Check", Check.objects.all(), "name", "service__name"),
+    Kind("Thread", Thread.objects.order_by("-id"), "title", "route_name"),
+    Kind("Route", Route.objects.all(), "name", "position"),
+    Kind("Silence", Silence.objects.order_by("-id"), "comment", "author"),
     Kind("Channel", Channel.objects.all(), "name", "kind"),
     Kind("User", get_user_model().objects.all(), "username", "email"),
 )
@@ -107,12 +128,19 @@ def _commands(query: str, request: HttpRequest) -> list[dict[str, str]]:
             "kind": "Command",
             "title": command.title,
             "detail": "",
-            "url": reverse(command.route) if command.route else "",
+            "url": _address(command),
             "act": command.act,
         }
         for command in COMMANDS
         if query.casefold() in command.title.casefold() and request.user.has_perms(command.needs)
     ]
+
+
+def _address(command: Command) -> str:
+    if not command.route:
+        return ""
+    page = reverse(command.route)
+    return f"{page}?{command.query}" if command.query else page
 
 
 def _objects(query: str, kind: Kind, request: HttpRequest) -> list[dict[str, str]]:

@@ -1,0 +1,1 @@
+"""What the pages of notifications show, apart from how they look."""
