@@ -290,7 +290,7 @@ def _fallback_problem(channel: Channel) -> str:
 def _people_problem(channel: Channel, private: Mapping[str, Any]) -> str:
     if channel.is_for_people and not takes_people(KINDS[channel.kind], private):
         return "People have no addresses of their own there."
-    if channel.is_for_people and channel.pk and channel.stands_in_for.exists():
+    if channel.is_for_people and channel.stands_in_for.exists():
         return "Other channels fall back on this one."
     return ""
 

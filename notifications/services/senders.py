@@ -44,8 +44,8 @@ from notifications.services.apprising import AppriseSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
     from email.message import EmailMessage
+    from types import ModuleType
 
     from core.http import OutgoingRequest, OutgoingResponse
     from notifications.engine.errands import Errand
@@ -147,18 +147,20 @@ class Webhook:
 class Provider:
     """Speaks the protocol of one provider."""
 
-    def __init__(self, module: Module, config: Mapping[str, Any]) -> None:
+    def __init__(self, module: ModuleType, config: Mapping[str, Any]) -> None:
         self.secrets = secrets_of(module.__name__.rpartition(".")[2], config)
         self.config = config
         self._module = module
 
     def render(self, errand: Errand) -> OutgoingRequest:
         """Build the request."""
-        return self._module.render(errand)
+        request: OutgoingRequest = self._module.render(errand)
+        return request
 
     def classify(self, response: OutgoingResponse, secrets: tuple[str, ...]) -> Outcome:
         """Judge the answer by the provider's own proof."""
-        return self._module.classify(response, secrets=secrets, now=timezone.now())
+        outcome: Outcome = self._module.classify(response, secrets=secrets, now=timezone.now())
+        return outcome
 
 
 class HttpSender:
@@ -277,21 +279,7 @@ class EmailSender:
         return reply
 
 
-class Module(Protocol):
-    """A module of the engine that speaks to one provider."""
-
-    __name__: str
-
-    @staticmethod
-    def render(errand: Errand) -> OutgoingRequest:
-        """Build the request."""
-
-    @staticmethod
-    def classify(response: OutgoingResponse, *, secrets: tuple[str, ...], now: datetime) -> Outcome:
-        """Judge the answer."""
-
-
-_PROVIDERS: Final[dict[str, Module]] = {
+_PROVIDERS: Final[dict[str, ModuleType]] = {
     Channel.Kind.SLACK: slack,
     Channel.Kind.TELEGRAM: telegram,
     Channel.Kind.PAGERDUTY: pagerduty,
