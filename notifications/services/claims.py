@@ -29,6 +29,7 @@ from django.db.models.functions import Concat, Left, Now
 
 from notifications.engine import buckets, kinds
 from notifications.models import Channel, DeliveryAttempt, DispatchHold, Notification
+from notifications.services import fallback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -146,9 +147,10 @@ def expire() -> int:
         late = Notification.objects.pending().unleased().filter(expires_at__lte=Now())
         rows = list(_locked(late.order_by("pk")[:EXPIRY_BATCH]))
         _record_lost(rows)
-        return (
+        ids = [row.pk for row in rows]
+        died = (
             Notification.objects.pending()
-            .filter(pk__in=[row.pk for row in rows])
+            .filter(pk__in=ids)
             .update(
                 state=Notification.State.DEAD,
                 lease_until=None,
@@ -156,6 +158,8 @@ def expire() -> int:
                 last_error=Left(Concat(Value(EXPIRED), F("last_error")), ERROR_CHARACTERS),
             )
         )
+        fallback.stand_in(ids)
+        return died
 
 
 def later(seconds: float) -> Combinable:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from core.drill import is_drill
 from core.loops import in_thread
 from notifications.engine.base import Outcome, Verdict
-from notifications.services import claims, results, senders
+from notifications.services import claims, fallback, results, senders
 from notifications.services.results import Result
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 # Outcomes are written together that arrive within this time: a commit costs more than a row.
 GATHER_SECONDS: Final = 0.05
 EXPIRY_PERIOD_SECONDS: Final = 30.0
+FALLBACK_PERIOD_SECONDS: Final = 5.0
 # Between the receiver's timeout and the end of the lease, the outcome must be written.
 WRITE_SECONDS: Final = 5.0
 # What is on its way when the daemon stops gets this long; the daemon itself gets little more.
@@ -47,6 +48,7 @@ class Dispatcher:
         self._workers: dict[UUID, asyncio.Task[None]] = {}
         self._closing = False
         self._expired_at = float("-inf")
+        self._fell_back_at = float("-inf")
 
     async def __call__(self, _held: Held | None = None) -> None:
         """Start a worker for each channel with something to send and none at work."""
@@ -55,6 +57,9 @@ class Dispatcher:
         if time.monotonic() - self._expired_at > EXPIRY_PERIOD_SECONDS:
             self._expired_at = time.monotonic()
             await in_thread(claims.expire)
+        if time.monotonic() - self._fell_back_at > FALLBACK_PERIOD_SECONDS:
+            self._fell_back_at = time.monotonic()
+            await in_thread(fallback.late)
         for channel_id in await in_thread(claims.channels_due):
             if channel_id not in self._workers:
                 worker = asyncio.create_task(self._work(channel_id))

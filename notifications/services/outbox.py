@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -53,12 +53,13 @@ class Chosen:
         given = {name: value for name, value in wanted.items() if value}
         return Notification.objects.filter(**given).order_by("pk")
 
-    def told(self) -> dict[str, Any]:
-        """Return what narrows, for the record of the act."""
-        told = {name: value for name, value in asdict(self).items() if value}
+    def told(self) -> str:
+        """Return in words what narrows, for the record of the act."""
+        given = {name: str(value) for name, value in asdict(self).items() if value}
         if self.ids:
-            told["ids"] = [*self.ids[:_NAMED], *(["…"] if len(self.ids) > _NAMED else [])]
-        return {name: value if name == "ids" else str(value) for name, value in told.items()}
+            more = ", …" if len(self.ids) > _NAMED else ""
+            given["ids"] = ", ".join(map(str, self.ids[:_NAMED])) + more
+        return "; ".join(f"{name}: {value}" for name, value in given.items()) or "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,7 @@ def _resends(ids: Sequence[int]) -> dict[int, int]:
     last: dict[int, int] = {}
     # Read from the keys: counting would give a number twice once retention has removed the first.
     for original, key in rows.values_list("original", "idempotency_key"):
+        assert original is not None  # noqa: S101  # the filter above
         number = int(key.rpartition("-r")[2])
         last[original] = max(number, last.get(original, 0))
     return last

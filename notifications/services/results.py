@@ -17,6 +17,7 @@ from core.actors import Actor
 from notifications.engine import backoff
 from notifications.engine.base import EXCERPT_CHARACTERS, Verdict, storable
 from notifications.models import Channel, DeliveryAttempt, Event, Notification
+from notifications.services import fallback
 from notifications.services.claims import ERROR_CHARACTERS, PAUSE_SECONDS, hold_up, later
 
 if TYPE_CHECKING:
@@ -55,11 +56,11 @@ def finish(*, claim: Claim, results: Sequence[Result]) -> bool:
         held = _held(claim, results)
         ours = [result for result in results if result.message.pk in held]
         _end_delivered(claim, [r for r in ours if r.outcome.verdict is Verdict.DELIVERED])
-        for result in ours:
-            if result.outcome.verdict is not Verdict.DELIVERED:
-                _end_failed(claim, result)
+        failed = [r for r in ours if r.outcome.verdict is not Verdict.DELIVERED]
+        dead = [result.message.pk for result in failed if _end_failed(claim, result)]
         DeliveryAttempt.objects.bulk_create(_attempt(result) for result in ours)
         go_on = _note_health(claim.channel, [result.outcome for result in ours])
+        fallback.stand_in(dead)
     if len(ours) < len(results):
         lost = sorted(r.message.pk for r in results if r.message.pk not in held)
         logger.warning(
@@ -96,7 +97,8 @@ def _end_delivered(claim: Claim, results: Sequence[Result]) -> None:
         )
 
 
-def _end_failed(claim: Claim, result: Result) -> None:
+def _end_failed(claim: Claim, result: Result) -> bool:
+    """Record a failure; return whether it was the last."""
     message, outcome = result.message, result.outcome
     row = Notification.objects.held_by(claim.token).filter(pk=message.pk)
     changes: dict[str, object] = {
@@ -109,7 +111,7 @@ def _end_failed(claim: Claim, result: Result) -> None:
     is_test = message.reason == Notification.Reason.TEST
     if outcome.verdict is Verdict.REFUSED or is_test:
         row.update(state=Notification.State.DEAD, **changes)
-        return
+        return True
     wait = backoff.jitter(previous_seconds=message.wait_seconds, random=_random)
     is_critical = message.severity == Event.Severity.CRITICAL
     asked = backoff.heeded(outcome.retry_after_seconds, is_critical=is_critical)
@@ -119,6 +121,7 @@ def _end_failed(claim: Claim, result: Result) -> None:
         expires_at=message.expires_at,
     )
     row.update(next_at=next_at, wait_seconds=wait, **changes)
+    return False
 
 
 def _attempt(result: Result) -> DeliveryAttempt:

@@ -153,4 +153,4 @@ def test_single_ones_may_be_named(make_webhook):
 
     assert in_state("cancelled") == {rows[1].pk}
     entry = AuditRecord.objects.get(action="notification.cancelled_all")
-    assert f'"ids":[{rows[1].pk}]' in entry.payload
+    assert f'"chosen":"ids: {rows[1].pk}"' in entry.payload
