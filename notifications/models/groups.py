@@ -42,6 +42,10 @@ class Group(models.Model):
     acked_name = models.CharField(max_length=200, blank=True)
     # Empty while acknowledged: it holds to the end, or somebody above decides.
     ack_expires_at = models.DateTimeField(null=True, blank=True)
+    # Of many threads at once: the one that tells of their alerts instead.
+    gathered_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="gathered"
+    )
 
     class Meta:
         default_permissions = ("view",)
@@ -67,6 +71,8 @@ class Group(models.Model):
                 fields=["ack_expires_at"],
                 condition=Q(ack_expires_at__isnull=False),
             ),
+            # How many threads a route has opened lately.
+            models.Index(name="group_of_route", fields=["route", "opened_at"]),
             models.Index(
                 name="group_open", fields=["opened_at"], condition=Q(closed_at__isnull=True)
             ),

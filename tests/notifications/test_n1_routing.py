@@ -4,8 +4,10 @@ import pytest
 
 from core import leases
 from core.leases import LeaseLostError
-from notifications.models import Event, Notification
-from notifications.services.routing import NO_CHANNEL, route
+from notifications.models import Event, Group, GroupMember, Notification
+from notifications.services.composing import acknowledge_link
+from notifications.services.flushing import NO_CHANNEL
+from notifications.services.routing import UNHEARD, route
 from tests.notifications.conftest import alert_to, break_seal, raise_alert, route_all
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +41,7 @@ def test_message_is_a_snapshot_of_the_event(make_webhook):
 
     message = Notification.objects.get()
 
+    thread = Group.objects.get()
     assert message.payload == {
         "version": 1,
         "kind": "check.down",
@@ -48,14 +51,20 @@ def test_message_is_a_snapshot_of_the_event(make_webhook):
         "body": "HTTP 500",
         "service": "shop",
         "labels": {"region": "eu"},
-        "links": {},
+        "links": acknowledge_link(thread),
         "dedup_key": "check:1",
         "seq": 1,
         "occurred_at": event.created_at.isoformat(timespec="microseconds"),
         "reason": "first",
+        "thread": thread.key.hex,
+        "alerts": [],
+        "firing": 1,
+        "resolved": 0,
+        "note": "",
     }
-    assert (message.thread_key, message.seq, message.title) == ("check:1", 1, "shop is down")
-    assert (message.expires_at - message.created_at).total_seconds() == pytest.approx(86400, abs=5)
+    assert (message.thread_key, message.seq) == (f"group:{thread.pk}", 1)
+    assert (message.title, message.group, message.event) == ("shop is down", thread, event)
+    assert (message.expires_at - message.created_at).total_seconds() == 86400
 
 
 @pytest.mark.parametrize(("severity", "priority"), [("critical", 0), ("warning", 10), ("info", 20)])
@@ -66,7 +75,23 @@ def test_severity_decides_the_order(make_webhook, severity, priority):
 
 
 def test_the_end_of_an_alert_says_so(make_webhook):
-    assert alert_to(make_webhook(), status="resolved").reason == "all_resolved"
+    channel = make_webhook()
+    alert_to(channel)
+
+    assert alert_to(channel, status="resolved", transition_seq=2).reason == "all_resolved"
+
+
+def test_end_of_what_nobody_heard_of_is_not_told(make_webhook):
+    make_webhook()
+    event = raise_alert(status="resolved")
+
+    route_all()
+
+    event.refresh_from_db()
+    assert event.routing == Event.Routing.SUPPRESSED
+    message = Notification.objects.get()
+    assert (message.state, message.last_error) == ("suppressed", UNHEARD)
+    assert Group.objects.count() == 0
 
 
 def test_without_channels_the_alert_says_why_nobody_was_told():
@@ -96,10 +121,11 @@ def test_idle_router_writes_nothing(make_webhook, django_assert_num_queries):
     make_webhook()
     held = leases.acquire(name="notifications.route", seconds=60)
 
-    with django_assert_num_queries(1) as captured:
+    # Unrouted events, threads that are due or to be repeated, held messages that are due.
+    with django_assert_num_queries(4) as captured:
         route(held)
 
-    assert captured[0]["sql"].startswith("SELECT")
+    assert all(query["sql"].startswith("SELECT") for query in captured)
 
 
 def test_overlong_address_of_a_variable_does_not_stop_the_queue(make_mail_channel):
@@ -131,14 +157,34 @@ def test_interrupted_routing_is_completed_without_repeats(make_webhook):
     assert Notification.objects.count() == 1
 
 
+def test_thread_that_was_not_flushed_is_told_later(make_webhook, monkeypatch):
+    make_webhook()
+    event = raise_alert()
+    with monkeypatch.context() as broken:
+        broken.setattr("notifications.services.flushing._Batch.write", _fail)
+        with pytest.raises(RuntimeError):
+            route_all()
+    assert Notification.objects.count() == 0
+    assert GroupMember.objects.get().told == ""
+
+    assert route_all() == 0
+    assert Notification.objects.get().event == event
+
+
+def _fail(*_args, **_named):
+    raise RuntimeError
+
+
 def test_more_events_than_a_batch_are_all_routed(make_webhook, monkeypatch):
     monkeypatch.setattr("notifications.services.routing.BATCH", 3)
+    monkeypatch.setattr("notifications.services.flushing.BATCH", 3)
     make_webhook()
-    for number in range(8):
-        raise_alert(transition_seq=number)
+    events = [raise_alert(dedup_key=f"check:{number}") for number in range(8)]
 
     assert route_all() == 8
-    assert list(Notification.objects.order_by("id").values_list("seq", flat=True)) == list(range(8))
+    assert list(Notification.objects.order_by("id").values_list("event", flat=True)) == [
+        event.pk for event in events
+    ]
 
 
 def test_router_that_lost_its_lease_changes_nothing(make_webhook):
@@ -167,8 +213,8 @@ def test_drill_copy_routes_nothing(make_webhook, settings):
 def test_keys_differ_by_event_channel_and_recipient(make_webhook, make_mail_channel):
     make_webhook()
     make_mail_channel("ada@example.com", "bob@example.com")
-    raise_alert(transition_seq=1)
-    raise_alert(transition_seq=2)
+    raise_alert(dedup_key="check:1")
+    raise_alert(dedup_key="check:2")
 
     route_all()
 
