@@ -57,8 +57,8 @@ def subscribers(severity: str) -> list[UUID]:
 def targets_of(user_ids: Collection[UUID], severity: str) -> list[Target]:
     """Return how these people are reached, in the order in which they are named.
 
-    Whoever may not see alerts, or wants only graver ones, is left out. Without a contact of their
-    own people are reached by mail at the address of their account.
+    Whoever may not see alerts, or wants only graver ones, is left out. Mail goes to the address of
+    the account, unless the person has switched that off.
     """
     wanted = list(dict.fromkeys(user_ids))
     if not wanted:
@@ -73,7 +73,7 @@ def targets_of(user_ids: Collection[UUID], severity: str) -> list[Target]:
         target
         for user_id in wanted
         if user_id in people
-        for target in _of(people[user_id], chosen.get(user_id), mail)
+        for target in _of(people[user_id], chosen.get(user_id, []), mail)
     ]
 
 
@@ -94,14 +94,16 @@ def mail_for_people() -> QuerySet[Channel]:
     return Channel.objects.filter(kind=Channel.Kind.EMAIL, is_for_people=True, enabled=True)
 
 
-def _of(person: User, contacts: list[Contact] | None, mail: Iterable[Channel]) -> list[Target]:
-    if contacts is None:
-        return [Target(channel, person.email, person.pk) for channel in mail if person.email]
+def _of(person: User, contacts: list[Contact], mail: Iterable[Channel]) -> list[Target]:
     found = []
     for contact in contacts:
         address = person.email if contact.channel.kind == Channel.Kind.EMAIL else contact.address
         if contact.enabled and contact.channel.enabled and address:
             found.append(Target(contact.channel, address, person.pk))
+    chosen = {contact.channel_id for contact in contacts}
+    if person.email:
+        left = (channel for channel in mail if channel.pk not in chosen)
+        found += [Target(channel, person.email, person.pk) for channel in left]
     return found
 
 

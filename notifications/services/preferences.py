@@ -99,7 +99,7 @@ def set_contact(
 
 @audited
 def remove_contact(*, actor: Actor, user_id: UUID, channel_id: UUID) -> None:
-    """Forget an address; without any contact a person is reached by mail."""
+    """Forget an address of a person."""
     contact = Contact.objects.filter(user=user_id, channel=channel_id).select_related("channel")
     found = contact.defer("channel__config").first()
     if found is None:

@@ -1,0 +1,139 @@
+"""The link in a message: it shows on GET, acts on POST, and is worth what its person may do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from notifications.models import Group
+from notifications.services import links
+from tests.notifications.threads import person, thread
+
+pytestmark = pytest.mark.django_db
+
+
+def path_of(group, user, since=None):
+    url = links.acknowledge_url(group.key, user.pk, since or timezone.now())
+    return "/ack/" + url.rpartition("/ack/")[2]
+
+
+def test_get_shows_the_alert_and_changes_nothing(make_user, client):
+    ada = person(make_user, "ada")
+    group = thread(title="shop is down")
+    page = client.get(path_of(group, ada))
+    assert page.status_code == 200
+    assert "shop is down" in page.text
+    assert '<input type="submit" class="default wide" value="Acknowledge">' in page.text
+    group.refresh_from_db()
+    assert group.acked_at is None
+
+
+def test_post_acknowledges_as_the_person_without_a_session(make_user, client):
+    ada = person(make_user, "ada")
+    group = thread()
+    page = client.post(path_of(group, ada))
+    assert page.status_code == 200
+    assert "Thank you, ada. Nobody else is called." in page.text
+    group.refresh_from_db()
+    assert group.acked_by == ada
+    again = client.post(path_of(group, ada))
+    assert "You take care of it." in again.text
+
+
+def test_post_needs_the_token_of_the_form(make_user):
+    ada = person(make_user, "ada")
+    group = thread()
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post(path_of(group, ada)).status_code == 403
+    group.refresh_from_db()
+    assert group.acked_at is None
+    page = strict.get(path_of(group, ada))
+    token = page.context["csrf_token"]
+    answer = strict.post(path_of(group, ada), {"csrfmiddlewaretoken": str(token)})
+    assert answer.status_code == 200
+    group.refresh_from_db()
+    assert group.acked_by == ada
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status", "words"),
+    [
+        (lambda path: path[:-3] + ("AAA" if path[-3:] != "AAA" else "BBB"), 404, "does not work"),
+        (lambda _path: "/ack/", 404, "does not work"),
+        (lambda _path: "/ack/%ff%20x", 404, "does not work"),
+        (lambda _path: f"/ack/{'A' * 400}", 404, "does not work"),
+    ],
+)
+def test_a_link_that_we_have_not_made_does_nothing(make_user, client, spoil, status, words):
+    ada = person(make_user, "ada")
+    group = thread(title="secret thing")
+    path = spoil(path_of(group, ada).rstrip("/"))
+    for ask in (client.get, client.post):
+        page = ask(path)
+        assert (page.status_code, words in page.text) == (status, True)
+        assert "secret thing" not in page.text
+    group.refresh_from_db()
+    assert group.acked_at is None
+
+
+def test_a_link_works_for_a_day(make_user, client):
+    ada = person(make_user, "ada")
+    group = thread()
+    old = path_of(group, ada, timezone.now() - timedelta(hours=24, seconds=1))
+    page = client.post(old)
+    assert (page.status_code, "This link has run out" in page.text) == (410, True)
+    group.refresh_from_db()
+    assert group.acked_at is None
+
+
+def test_rights_are_judged_at_that_moment(make_user, client):
+    ada = person(make_user, "ada")
+    group = thread(title="secret thing")
+    path = path_of(group, ada)
+    ada.groups.clear()
+    page = client.post(path)
+    assert (page.status_code, "secret thing" in page.text) == (403, False)
+    ada.refresh_from_db()
+    group.refresh_from_db()
+    assert group.acked_at is None
+
+
+def test_somebody_else_who_is_signed_in_does_not_act_as_the_person(make_user, console):
+    ada, bob = person(make_user, "ada"), person(make_user, "bob")
+    group = thread()
+    page = console(bob).post(path_of(group, ada))
+    assert (page.status_code, "was sent to ada" in page.text) == (403, True)
+    group.refresh_from_db()
+    assert group.acked_at is None
+
+
+def test_what_is_over_offers_no_button(make_user, client):
+    ada = person(make_user, "ada")
+    group = thread()
+    Group.objects.update(closed_at=timezone.now())
+    page = client.get(path_of(group, ada))
+    assert (page.status_code, "It is over" in page.text) == (200, True)
+    assert "Acknowledge</" not in page.text
+    assert 'value="Acknowledge"' not in page.text
+
+
+def test_a_thread_that_is_gone_is_told(make_user, client):
+    ada = person(make_user, "ada")
+    url = links.acknowledge_url(uuid4(), ada.pk, timezone.now())
+    assert client.get("/ack/" + url.rpartition("/ack/")[2]).status_code == 410
+
+
+def test_logs_never_show_the_link(make_user, client, caplog):
+    from core.masking import mask
+
+    ada = person(make_user, "ada")
+    path = path_of(thread(), ada)
+    token = path.split("/")[2]
+    assert token not in mask(f"GET {path} 200")
+    with caplog.at_level("INFO"):
+        client.get(path)
+    assert token not in caplog.text
