@@ -43,4 +43,11 @@ PERIODIC_JOBS: Final = (
         expires_seconds=3600,
         why="Removes messages after OPS_MESSAGES_DAYS, attempts after OPS_ATTEMPTS_DAYS.",
     ),
+    PeriodicJob(
+        name="Notifications: auditor",
+        task="notifications.audit",
+        cron="*/5 * * * *",
+        expires_seconds=240,
+        why="Looks whether alerts reach people, mends, and tells the dead man's switch.",
+    ),
 )

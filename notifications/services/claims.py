@@ -86,7 +86,7 @@ def channels_due() -> list[UUID]:
     """Return the channels with something to send that are neither disabled nor paused."""
     # One row is enough to know; a list of all that is due would be made anew each second.
     something = Notification.objects.filter(channel=OuterRef("pk")).due().unblocked()
-    channels = Channel.objects.filter(_open(), Exists(something), enabled=True)
+    channels = Channel.objects.filter(is_free(), Exists(something))
     return list(channels.order_by("pk").values_list("pk", flat=True))
 
 
@@ -99,7 +99,7 @@ def claim(*, channel_id: UUID) -> Claim | None:
     deadline = time.monotonic() + LEASE_SECONDS
     token = uuid.uuid4()
     with transaction.atomic():
-        channel = Channel.objects.filter(_open(), pk=channel_id, enabled=True).first()
+        channel = Channel.objects.filter(is_free(), pk=channel_id).first()
         if channel is None:
             return None
         tokens = _tokens(channel)
@@ -162,19 +162,30 @@ def expire() -> int:
         return died
 
 
+def is_free(prefix: str = "") -> Q:
+    """Return what makes a channel free to send: it is on, and neither paused nor held up.
+
+    The prefix leads to the channel from another table.
+    """
+
+    def field(name: str, value: object) -> Q:
+        return Q(**{f"{prefix}{name}": value})
+
+    not_paused = field("open_until__isnull", value=True) | field("open_until__lte", Now())
+    # An end further away than any hold was set before the clock stepped back.
+    not_held_up = (
+        field("tokens_at__isnull", value=True)
+        | field("tokens_at__lte", Now())
+        | field("tokens_at__gt", later(2 * buckets.LONGEST_HOLD_SECONDS))
+    )
+    is_released = ~Q(Exists(DispatchHold.objects.all()))
+    return field("enabled", value=True) & not_paused & not_held_up & is_released
+
+
 def later(seconds: float) -> Combinable:
     """Return a moment from now on the database's clock, which all dispatchers share."""
     moment = Now() + Value(timedelta(seconds=seconds))
     return ExpressionWrapper(moment, output_field=DateTimeField())
-
-
-def _open() -> Q:
-    """Return what makes a channel free to send: it is neither paused nor held up."""
-    not_paused = Q(open_until__isnull=True) | Q(open_until__lte=Now())
-    not_held_up = Q(tokens_at__isnull=True) | Q(tokens_at__lte=Now())
-    # An end further away than any hold was set before the clock stepped back.
-    not_held_up |= Q(tokens_at__gt=later(2 * buckets.LONGEST_HOLD_SECONDS))
-    return not_paused & not_held_up & ~Q(Exists(DispatchHold.objects.all()))
 
 
 def _rate(channel: Channel) -> int | None:

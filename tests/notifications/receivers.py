@@ -51,7 +51,7 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 answer = receiver.take(Received(self.path, dict(self.headers), body))
                 if answer.wait_for is not None:
                     answer.wait_for.wait(30)
@@ -63,6 +63,8 @@ class Receiver:
                 with contextlib.suppress(ConnectionError):
                     self.end_headers()
                     self.wfile.write(answer.body)
+
+            do_GET = do_POST
 
             def log_message(self, *_: Any) -> None:
                 pass
