@@ -165,11 +165,11 @@ def _texts(payload: Mapping[str, object], name: str) -> dict[str, str]:
     return _plain(value) if isinstance(value, Mapping) else {}
 
 
-def _alerts(payload: Mapping[str, object]) -> list[dict[str, str]]:
+def _alerts(payload: Mapping[str, object]) -> tuple[dict[str, str], ...]:
     value = payload.get("alerts")
     if not isinstance(value, list):
-        return []
-    return [_plain(alert) for alert in value[:MOST_ALERTS] if isinstance(alert, Mapping)]
+        return ()
+    return tuple(_plain(alert) for alert in value[:MOST_ALERTS] if isinstance(alert, Mapping))
 
 
 def _plain(texts: Mapping[object, object]) -> dict[str, str]:

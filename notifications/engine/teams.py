@@ -28,13 +28,18 @@ _RUN_HEADER: Final = "x-ms-workflow-run-id"
 
 def render(errand: Errand) -> OutgoingRequest:
     """Build the request, with as much text as the card may hold."""
-    text = errand.text()
-    room = wording.utf8(text)
+    text = wording.fit(errand.text(), limit=CARD_BYTES, measure=wording.utf8)
     body = _body(errand, text)
-    while (size := len(orjson.dumps(body))) > CARD_BYTES and room:
-        # Each line brings an object of its own, so the first cut may not be enough.
-        room = max(0, min(room - (size - CARD_BYTES), room * 3 // 4))
-        body = _body(errand, wording.fit(text, limit=max(room, 10), measure=wording.utf8))
+    if _size(body) > CARD_BYTES:
+        # Each line brings an object of its own: how much text fits is found by trying.
+        fits, beyond = 0, len(text)
+        while beyond - fits > 1:
+            middle = (fits + beyond) // 2
+            if _size(_body(errand, text[:middle] + wording.ELLIPSIS)) <= CARD_BYTES:
+                fits = middle
+            else:
+                beyond = middle
+        body = _body(errand, text[:fits] + wording.ELLIPSIS)
     return post(errand, errand.setting("url"), body)
 
 
@@ -53,6 +58,10 @@ def classify(response: OutgoingResponse, *, secrets: Sequence[str], now: datetim
     elif response.status in {400, 404}:
         advice = "Check that the workflow exists and is switched on."
     return answers.failed("Teams", response, secrets=secrets, now=now, words=words, advice=advice)
+
+
+def _size(body: dict[str, object]) -> int:
+    return len(orjson.dumps(body))
 
 
 def _body(errand: Errand, text: str) -> dict[str, object]:

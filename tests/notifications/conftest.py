@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from django.db import connection
@@ -14,10 +14,13 @@ from notifications.models import Channel, Event, Notification
 from notifications.services import channels
 from notifications.services.emit import emit
 from notifications.services.routing import route
+from tests.notifications.providers import ProviderServer
 from tests.notifications.receivers import Mailbox, MailServer, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+Provider = TypeVar("Provider", bound=ProviderServer)
 
 
 @pytest.fixture
@@ -39,6 +42,25 @@ def make_receiver(settings) -> Iterator[Callable[[], Receiver]]:
 @pytest.fixture
 def receiver(make_receiver) -> Receiver:
     return make_receiver()
+
+
+@pytest.fixture
+def make_provider(settings) -> Iterator[Callable[[type[Provider]], Provider]]:
+    """Return a function that starts a provider's server, which requests may reach."""
+    started: list[ProviderServer] = []
+
+    def make(kind: type[Provider]) -> Provider:
+        server = kind()
+        started.append(server)
+        settings.OPS_OUTGOING_ALLOW = (*settings.OPS_OUTGOING_ALLOW, f"127.0.0.1:{server.port}")
+        settings.SLACK_API = f"{server.base}/api"
+        settings.TELEGRAM_API_URL = server.base
+        settings.PAGERDUTY_API = {"us": server.base, "eu": server.base}
+        return server
+
+    yield make
+    for server in started:
+        server.close()
 
 
 @pytest.fixture

@@ -79,6 +79,14 @@ def test_creation_is_audited_with_what_may_be_told():
         "enabled": True,
         "timeout_seconds": 10,
         "max_parallel": 10,
+        "rate_per_minute": None,
+        "fallback": "",
+        "is_for_people": False,
+        "template": "",
+        "quiet_from": "",
+        "quiet_until": "",
+        "quiet_days": [],
+        "time_zone": "UTC",
     }
 
 

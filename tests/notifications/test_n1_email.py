@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import re
 import socket
 import threading
 import time
@@ -65,7 +66,9 @@ def test_mail_says_what_happened_to_what_and_when():
     for said in ("shop is down", "HTTP 500", "Service: shop", "region: eu", "key-1"):
         assert said in plain
     assert "Incident: https://ops.example.com/i/1?a=1&b=2" in plain
-    assert '<a href="https://ops.example.com/i/1?a=1&amp;b=2">Incident</a>' in html
+    assert re.search(
+        r'<a href="https://ops\.example\.com/i/1\?a=1&amp;b=2"[^>]*>Incident</a>', html
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ def test_body_has_a_version_and_the_whole_alert():
             "sequence": 7,
             "occurred_at": "2026-11-20T11:59:00+00:00",
         },
+        "note": "",
+        "thread": {"key": "", "firing": 0, "resolved": 0, "alerts": []},
     }
 
 
