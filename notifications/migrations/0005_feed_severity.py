@@ -26,7 +26,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="feedentry",
             index=models.Index(
-                condition=models.Q(("severity", ""), _negated=True),
                 fields=["audience", "severity", "seq"],
                 name="feed_entry_by_severity",
             ),

@@ -44,11 +44,7 @@ class FeedEntry(models.Model):
             # Trimming looks for the oldest of all audiences.
             models.Index(name="feed_entry_by_age", fields=["created_at"]),
             # The few that are critical are found among many that are not.
-            models.Index(
-                name="feed_entry_by_severity",
-                fields=["audience", "severity", "seq"],
-                condition=~models.Q(severity=""),
-            ),
+            models.Index(name="feed_entry_by_severity", fields=["audience", "severity", "seq"]),
         ]
 
     def __str__(self) -> str:

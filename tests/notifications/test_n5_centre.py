@@ -2,8 +2,10 @@
 
 import re
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -89,7 +91,7 @@ def test_a_message_leads_to_its_thread_for_who_may_see_it(page, operator):
 
     said = page.get(CENTRE).content.decode()
 
-    threads = re.findall(r'href="(/admin/notifications/group/[^"]*)"', said)
+    threads = re.findall(r'href="(/admin/notifications/group/[^"]+)"', said)
     assert threads == ["/admin/notifications/group/7/change/"]
 
 
@@ -299,3 +301,16 @@ def test_the_centre_stands_in_the_sidebar_and_under_the_bell(page):
     said = page.get("/admin/").content.decode()
 
     assert said.count(f'href="{CENTRE}"') == 3
+
+
+def test_entries_of_before_the_upgrade_get_their_severity():
+    migration = import_module("notifications.migrations.0005_feed_severity")
+    alert("Old", severity="warning")
+    live.publish(ALERTS, "alert", {"title": "Odd", "severity": "enormous"})
+    live.publish("topic:services", "service.changed", {"severity": "critical"})
+    FeedEntry.objects.update(severity="")
+
+    migration.fill(apps, None)
+
+    found = FeedEntry.objects.order_by("pk").values_list("severity", flat=True)
+    assert list(found) == ["warning", "", ""]
