@@ -28,9 +28,9 @@ class MatchersWidget(forms.Widget):
 
     @property
     def media(self) -> forms.Media:
-        """Load the script that adds rows."""
+        """Load how the rows look, and the script that adds more."""
         scripts: list[Any] = [Script("js/matchers-form.js", defer=True)]
-        return forms.Media(js=scripts)
+        return forms.Media(css={"all": ["css/routing.css"]}, js=scripts)
 
     def value_from_datadict(
         self,

@@ -71,6 +71,11 @@ class RouteForm(forms.ModelForm[Route]):
             "group_interval_seconds": "Next message after, in seconds",
             "repeat_seconds": "Tell again every, in seconds",
         }
+        help_texts: ClassVar = {
+            "enabled": "",
+            "go_on": "Instead of ending the search here.",
+            "repeat_seconds": "While it still holds; 0 for never.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
         super().__init__(*args, **kwargs)

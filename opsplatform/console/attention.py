@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.db.models import Q
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import User
 from core.adminlists import told_count
 from core.components import Tone
-from notifications.models import Channel, Event, Notification
+from notifications.models import Channel
 from observability.engine.findings import State
 from observability.health import readiness
+from opsplatform.console import telling
+from opsplatform.console.things import Problem, Step, Thing
 from reliability.models import PlatformCheck, Service
 from reliability.selectors import configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LATELY: Final = timedelta(days=7)
 _MOST_COUNTED: Final = 1000
 _FIXES: Final = {
     "database": "See whether the database runs and DATABASE_URL is right; the log has the error.",
@@ -34,39 +32,6 @@ _FIXES: Final = {
     "manage.py daemon.",
     "beat": "Periodic jobs do not start. manage.py up starts it; alone it is manage.py beat.",
 }
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something is wrong; the text says how to mend it, and the link leads there."""
-
-    tone: Tone
-    title: str
-    text: str = ""
-    href: str = ""
-    action: str = ""
-
-
-@dataclass(frozen=True)
-class Thing:
-    """Something to look at when there is time."""
-
-    tone: Tone
-    word: str
-    text: str
-    href: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One of the first things to do on a new platform."""
-
-    title: str
-    text: str
-    href: str
-    action: str
-    is_done: bool
 
 
 DRILL: Final = Problem(
@@ -89,35 +54,6 @@ def health() -> list[Problem]:
     ]
 
 
-def _channels() -> Iterator[Thing]:
-    page = reverse("admin:notifications_channel_changelist")
-    channels = list(Channel.objects.order_by("name"))
-    if not any(channel.enabled for channel in channels):
-        yield Thing(Tone.BAD, "nobody", "No channel is enabled: alerts reach nobody", page)
-    for channel in channels:
-        if channel.health in {Channel.Health.FAILING, Channel.Health.PAUSED}:
-            href = reverse("admin:notifications_channel_change", args=[channel.pk])
-            text = f"Channel {channel.name}: {channel.get_kind_display()}"
-            yield Thing(Tone.WARN, channel.health.value, text, href, channel.last_error)
-
-
-def _unheard() -> Iterator[Thing]:
-    lately = Event.objects.filter(
-        routing=Event.Routing.NO_CHANNEL, created_at__gt=timezone.now() - _LATELY
-    )
-    if count := lately.order_by("-id")[:_MOST_COUNTED].count():
-        page = reverse("admin:notifications_event_changelist") + "?routing__exact=no_channel"
-        text = f"{_told(count)} alert{_s(count)} of the last 7 days reached nobody"
-        yield Thing(Tone.WARN, "unheard", text, page)
-
-
-def _dead() -> Iterator[Thing]:
-    if count := Notification.objects.filter(state="dead")[:_MOST_COUNTED].count():
-        page = reverse("admin:notifications_notification_changelist") + "?state__exact=dead"
-        text = f"{_told(count)} message{_s(count)} could not be delivered"
-        yield Thing(Tone.WARN, "dead", text, page, "Send again, or cancel, once the channel works.")
-
-
 def _unwatched() -> Iterator[Thing]:
     bare = Service.objects.exclude(checks__enabled=True)
     if count := bare[:_MOST_COUNTED].count():
@@ -135,9 +71,7 @@ def _sealed() -> Iterator[Thing]:
 
 
 _LOOKS: Final[tuple[tuple[str, Callable[[], Iterator[Thing]]], ...]] = (
-    ("notifications.view_channel", _channels),
-    ("notifications.view_event", _unheard),
-    ("notifications.view_notification", _dead),
+    *telling.LOOKS,
     ("reliability.view_service", _unwatched),
     ("reliability.view_check", _sealed),
 )

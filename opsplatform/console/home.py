@@ -12,8 +12,8 @@ from core.adminlists import told_count
 from core.components import Tone
 from core.drill import is_drill
 from notifications.models import Notification
-from opsplatform.console import attention
-from opsplatform.console.attention import Problem, Step
+from opsplatform.console import attention, telling
+from opsplatform.console.things import Problem, Step
 from reliability.engine.strikes import State
 from reliability.models import SLO, Incident, UptimeTest
 from reliability.selectors import bars, history, incidents, latency
@@ -83,6 +83,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         cards.append(_latency_card())
         shown["may_see_latency"] = True
     if user.has_perm("notifications.view_notification"):
+        problems += telling.held_back()
         card, messages = _messages()
         cards.append(card)
         shown["messages_sent"] = messages

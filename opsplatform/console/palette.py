@@ -94,7 +94,7 @@ KINDS: Final[Sequence[Kind]] = (
     Kind("Service", Service.objects.all(), "name", "environment"),
     Kind("Incident", Incident.objects.order_by("-id"), "title", "state"),
     Kind("Check", Check.objects.all(), "name", "service__name"),
-    Kind("Thread", Thread.objects.order_by("-id"), "title", "route_name"),
+    Kind("Thread", Thread.objects.filter(closed_at=None).order_by("-id"), "title", "route_name"),
     Kind("Route", Route.objects.all(), "name", "position"),
     Kind("Silence", Silence.objects.order_by("-id"), "comment", "author"),
     Kind("Channel", Channel.objects.all(), "name", "kind"),

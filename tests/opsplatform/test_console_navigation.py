@@ -40,10 +40,20 @@ ADMIN = {
         "Access reviews",
         "Audit log",
     ],
-    "Notifications": ["Queue", "Events", "Channels"],
+    "Notifications": [
+        "Notification centre",
+        "Queue",
+        "Threads",
+        "Silences",
+        "Routes",
+        "Escalation",
+        "On call",
+        "Channels",
+        "Events",
+    ],
     "Operate": ["Schedule", "Crontabs", "Intervals", "Fixed times"],
     "Keys and limits": ["Dashboard keys", "Console access", "Signing keys", "Revocations"],
-    "System": ["Processes", "Leases", "API"],
+    "System": ["Processes", "Live connections", "Leases", "API"],
 }
 
 
@@ -74,8 +84,8 @@ def test_an_operator_sees_no_settings_of_others(make_user):
     assert shown(make_user(role="operator")) == {
         "Overview": ["Dashboard"],
         "Reliability": ADMIN["Reliability"],
-        "Notifications": ["Queue", "Events"],
-        "System": ["Processes", "Leases", "API"],
+        "Notifications": [name for name in ADMIN["Notifications"] if name != "Channels"],
+        "System": ["Processes", "Live connections", "Leases", "API"],
     }
 
 
@@ -83,6 +93,7 @@ def test_who_may_see_nothing_gets_the_dashboard_and_the_description(make_user):
     assert shown(make_user(role="analyst")) == {
         "Overview": ["Dashboard"],
         "Reliability": ["Objectives"],
+        "Notifications": ["Notification centre"],
         "System": ["API"],
     }
 
@@ -131,7 +142,11 @@ def test_open_incidents_and_dead_messages_are_counted(make_user):
         for item in group.items
         if item.badge_label
     }
-    assert badges == {"Incidents": ("1", "open"), "Queue": ("", "dead")}
+    assert badges == {
+        "Incidents": ("1", "open"),
+        "Queue": ("", "dead"),
+        "Threads": ("", "not acknowledged"),
+    }
 
 
 def test_a_count_ends_at_ninety_nine(make_user):
@@ -152,7 +167,7 @@ def test_a_count_ends_at_ninety_nine(make_user):
 def test_counts_cost_a_bounded_query_each(make_user, django_assert_num_queries):
     user = make_user(role="admin")
     user.get_all_permissions()
-    with django_assert_num_queries(3) as queries:
+    with django_assert_num_queries(4) as queries:
         sidebar(user)
     assert all("LIMIT 100" in query["sql"] for query in queries.captured_queries)
     assert Notification.objects.count() == 0

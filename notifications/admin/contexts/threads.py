@@ -16,6 +16,7 @@ from core.components import Column, Table, badge, when
 from notifications.admin.words import WHY, page_of, severity_badge, span, state_badge, told_to
 from notifications.engine.wording import is_web
 from notifications.models import EscalationRun, Event, Notification
+from notifications.selectors import routing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-    from notifications.models import Group, GroupMember
+    from notifications.models import Group, GroupMember, Silence
 
 ACKNOWLEDGE: Final = "notifications.acknowledge_group"
 _MEMBERS_SHOWN: Final = 50
@@ -70,7 +71,13 @@ def thread_context(request: HttpRequest, group: Group) -> dict[str, Any]:
         "timeline": _timeline(request, group, members),
         "facts": list(_facts(request, group)),
         "messages_url": "",
+        "silence": "",
     }
+    if firing and (silence := _silence(members)):
+        name = page_of(request, "silence", silence.pk, silence.comment)
+        shown["silence"] = format_html(
+            "A silence keeps it from people until {}: {}.", when(silence.ends_at), name
+        )
     if group.is_open and group.acked_at is None and firing and may(ACKNOWLEDGE):
         shown["ack_url"] = reverse("admin:notifications_group_acknowledge", args=[group.pk])
     if may("notifications.add_silence"):
@@ -124,6 +131,20 @@ def _known(member: GroupMember) -> str:
         return "nothing yet"
     is_news = member.told_event_id != member.event_id and member.status != member.told
     return f"that it was {member.get_told_display().lower()}" if is_news else "how it stands"
+
+
+def _silence(members: Iterable[GroupMember]) -> Silence | None:
+    """Return the silence that keeps back every alert that holds, the last of them to end."""
+    book = routing.read_book(timezone.now())
+    if not book.silences:
+        return None
+    found = [
+        book.silence_of(routing.facts_of(member.event))
+        for member in members
+        if member.status == Event.Status.FIRING
+    ]
+    kept = [silence for silence in found if silence is not None]
+    return max(kept, key=lambda row: row.ends_at) if kept and len(kept) == len(found) else None
 
 
 def _incident(members: Iterable[GroupMember]) -> str:
