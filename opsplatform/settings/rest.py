@@ -26,6 +26,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "AlertSeverityEnum": "notifications.models.Event.Severity",
         "ChangeKindEnum": "reliability.models.Change.Kind",
         "ChannelKindEnum": "notifications.models.Channel.Kind",
         "IncidentStateEnum": "reliability.models.Incident.State",
