@@ -74,7 +74,8 @@ def in_words(steps: Sequence[Step], *, repeats: int, severity: str = "") -> list
             ]
         )
         only = "" if severity or step["min_severity"] == Event.Severity.INFO else _only(step)
-        told.append(f"After {duration(waited)}: tell {who or 'nobody'}{only}.")
+        when = f"After {duration(waited)}" if waited else "At once"
+        told.append(f"{when}: tell {who or 'nobody'}{only}.")
     if told and repeats:
         times = "once" if repeats == 1 else f"{repeats} times"
         told.append(f"Then, after {duration(PAUSE_SECONDS)}, all of it again, {times}.")
@@ -84,7 +85,7 @@ def in_words(steps: Sequence[Step], *, repeats: int, severity: str = "") -> list
 def duration(seconds: int) -> str:
     """Return a time in words, such as "1 h 30 min"."""
     if seconds == 0:
-        return "no time"
+        return "0 s"
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     parts = [(hours, "h"), (minutes, "min"), (seconds, "s")]

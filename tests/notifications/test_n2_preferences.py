@@ -140,7 +140,7 @@ def test_nothing_to_send_a_test_by_is_told(make_user):
 def test_a_test_reaches_the_person_alone(ada, mail, mailbox):
     [(name, [answer])] = preferences.send_test(actor=actor_for(ada), user_id=ada.pk)
     assert (name, answer.delivered) == ("E-mail to people", True)
-    assert [message["To"] for message in mailbox.messages] == ["ada@example.com"]
+    assert [mail.rcpt_tos for mail in mailbox.mails] == [["ada@example.com"]]
 
 
 def test_the_page_saves_a_choice(ada, mail, console):
