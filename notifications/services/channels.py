@@ -276,14 +276,18 @@ def _apply(channel: Channel, given: Settings, actor: Actor, private: Mapping[str
 
 def _fallback_problem(channel: Channel) -> str:
     """Walk from fallback to fallback: a circle would hand a dead message round for ever."""
-    following, seen = channel.fallback, {channel.pk}
-    if following is not None and following.is_for_people:
-        return "This channel reaches people by their own addresses, so it has none to fall back on."
+    if channel.fallback is None:
+        return ""
+    if channel.fallback.is_for_people:
+        return "It reaches people by their own addresses, so nobody would get the message."
+    # From the database: what the caller holds may be older.
+    after = dict(Channel.objects.values_list("pk", "fallback_id"))
+    following, seen = channel.fallback_id, {channel.pk}
     while following is not None:
-        if following.pk in seen:
+        if following in seen:
             return "These channels would stand in for each other in a circle."
-        seen.add(following.pk)
-        following = following.fallback
+        seen.add(following)
+        following = after.get(following)
     return ""
 
 
