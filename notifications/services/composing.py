@@ -115,7 +115,7 @@ def compose(
     resolved = [m for m in chosen if m.status == _RESOLVED]
     is_over = not firing and bool(resolved)
     severity = grouping.worst(m.severity for m in firing or chosen) if not is_over else ""
-    is_single = len(chosen) == 1 and group.group_key != grouping.STORM_KEY
+    is_single = len(chosen) == 1
     length = _length(chosen, events) if is_over else ""
     message = Message(
         kind=event.kind,

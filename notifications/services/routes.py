@@ -179,7 +179,7 @@ def _locked(route_id: int) -> Route:
 def _fill(route: Route, fields: RouteFields) -> None:
     for name in _PLAIN:
         if name in fields:
-            setattr(route, name, fields[name])  # type: ignore[literal-required]  # a name of its own
+            setattr(route, name, fields[name])
     route.name = route.name.strip()
     if "matchers" in fields:
         route.matchers = [found.stored() for found in matching.parse(fields["matchers"])]
@@ -211,11 +211,11 @@ def _set_channels(route: Route, fields: RouteFields) -> None:
         # A new route reaches nobody by accident only where its escalation does.
         wanted = list(route.channels.values_list("pk", flat=True))
     else:
-        known = set(Channel.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+        known = Channel.objects.in_bulk(list(wanted))
         if gone := [str(key) for key in wanted if key not in known]:
             told = f"There is no channel {gone[0]}."
             raise InvalidInputError(_UNUSABLE, errors={"channels": [told]})
-        route.channels.set(known)
+        route.channels.set(known.values())
     if not wanted and route.chain_id is None and not route.is_default:
         told = "Choose at least one channel, or an escalation."
         raise InvalidInputError(_UNUSABLE, errors={"channels": [told]})

@@ -120,22 +120,22 @@ def test_batch_fits_the_lease(channel):
 
 def test_a_later_message_of_a_thread_waits_for_the_earlier_one(channel):
     down = alert_to(channel, transition_seq=1)
-    up = alert_to(channel, transition_seq=2, status="resolved")
+    news = alert_to(channel, transition_seq=2)
 
     held = take(channel)
     assert [row.pk for row in held.messages] == [down.pk]
     assert claim(channel_id=channel.pk) is None
     end(held, DELIVERED)
 
-    assert [row.pk for row in take(channel).messages] == [up.pk]
+    assert [row.pk for row in take(channel).messages] == [news.pk]
 
 
 def test_a_dead_message_does_not_block_the_one_behind_it(channel):
     alert_to(channel, transition_seq=1)
-    up = alert_to(channel, transition_seq=2, status="resolved")
+    news = alert_to(channel, transition_seq=2)
     end(take(channel), REFUSED)
 
-    assert [row.pk for row in take(channel).messages] == [up.pk]
+    assert [row.pk for row in take(channel).messages] == [news.pk]
 
 
 def test_another_thread_or_recipient_is_not_blocked(make_mail_channel):

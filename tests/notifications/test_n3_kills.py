@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter
+from datetime import timedelta
 from random import Random
 
 import pytest
+from django.utils import timezone
 
-from notifications.models import DeliveryAttempt, Event, Notification
+from notifications.models import DeliveryAttempt, Event, Group, Notification
 from tests.notifications.conftest import raise_alert
 from tests.notifications.lives import Lives, a_minute_later
 from tests.notifications.queued import queue, queue_one
@@ -120,6 +122,8 @@ def test_killed_at_each_step_of_routing(make_webhook, receiver, lives):
 
     for step in range(1, steps + 1):
         Notification.objects.all().delete()
+        # Many within a minute would be told together.
+        Group.objects.update(opened_at=timezone.now() - timedelta(hours=1))
         event = raise_alert(dedup_key=f"check:{step}")
         lives.live("route", "step", step)
         a_minute_later()

@@ -27,7 +27,7 @@ def channel(make_webhook) -> Channel:
 def block(channel: Channel) -> None:
     """Leave one message that waits for its next try, and one that must wait for the first."""
     first = alert_to(channel, transition_seq=1)
-    alert_to(channel, transition_seq=2, status="resolved")
+    alert_to(channel, transition_seq=2)
     later = timezone.now() + timedelta(minutes=5)
     Notification.objects.filter(pk=first.pk).update(next_at=later)
 

@@ -14,6 +14,7 @@ from core.adminlists import BoundedPaginator
 from notifications.models import Channel, Event, Notification
 from notifications.services.senders import webhook_config
 from tests.notifications.conftest import alert_to, break_seal, raise_alert, route_all
+from tests.notifications.queued import queue
 from tests.notifications.receivers import Answer
 
 pytestmark = pytest.mark.django_db
@@ -55,9 +56,7 @@ def test_queue_costs_the_same_for_one_row_and_for_forty(as_role, make_webhook):
     client.get(reverse(QUEUE))  # the first page of a session also writes its CSRF secret
     costs = []
     for count in (1, 40):
-        for number in range(count):
-            raise_alert(dedup_key=f"check:{count}:{number}")
-        route_all()
+        queue(channel, count)
         with CaptureQueriesContext(connection) as queries:
             client.get(reverse(QUEUE))
         costs.append(len(queries))
