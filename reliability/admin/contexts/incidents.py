@@ -11,6 +11,7 @@ from accounts.models import User
 from core.components import Column, Table, badge, when
 from reliability.admin.contexts.alerts import alerts_table
 from reliability.admin.contexts.shared import lasted, link
+from reliability.admin.contexts.told import told_context
 from reliability.admin.steps import CARE, CHANGE, STEPS
 from reliability.engine.post_mortem import begun
 from reliability.models import Incident, IncidentEvent
@@ -58,6 +59,7 @@ def incident_context(request: HttpRequest, incident: Incident) -> dict[str, Any]
     }
     if may("reliability.view_alert"):
         shown["alerts"] = alerts_table(incident.alerts.all(), caption="Its alerts")
+    shown |= told_context(request, incident)
     if may("reliability.view_incidentevent"):
         # Anybody who takes care may add notes without end.
         told = incident.events.exclude(kind=_Kind.CHANGE).order_by("-id")
