@@ -14,7 +14,7 @@ from core.errors import InvalidTransitionError, NotFoundError
 from notifications import signals
 from notifications.models import EscalationRun, Event, Group, GroupMember, Notification
 from notifications.services import acknowledgements, escalation
-from tests.notifications.threads import (
+from tests.notifications.escalations import (
     begin,
     chain,
     member,

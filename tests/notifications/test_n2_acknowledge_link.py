@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from notifications.models import Group
 from notifications.services import links
-from tests.notifications.threads import person, thread
+from tests.notifications.escalations import person, thread
 
 pytestmark = pytest.mark.django_db
 

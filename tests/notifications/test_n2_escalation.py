@@ -17,7 +17,7 @@ from notifications.models import (
     Notification,
 )
 from notifications.services import chains, channels, escalation, oncall
-from tests.notifications.threads import (
+from tests.notifications.escalations import (
     begin,
     chain,
     member,

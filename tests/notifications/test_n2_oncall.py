@@ -15,7 +15,7 @@ from notifications.engine.weeks import Override, Slot, stretches, who_at
 from notifications.models import OnCallOverride, OnCallSchedule
 from notifications.selectors import oncall as selectors
 from notifications.services import oncall
-from tests.notifications.threads import chain, person
+from tests.notifications.escalations import chain, person
 
 VIENNA = ZoneInfo("Europe/Vienna")
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)

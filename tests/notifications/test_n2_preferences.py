@@ -13,7 +13,7 @@ from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
 from notifications.models import Contact, Preference
 from notifications.selectors import people
 from notifications.services import channels, preferences
-from tests.notifications.threads import people_mail, person
+from tests.notifications.escalations import people_mail, person
 
 pytestmark = pytest.mark.django_db
 

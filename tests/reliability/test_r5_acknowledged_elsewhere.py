@@ -14,7 +14,7 @@ from notifications.models import EscalationRun, Event, Group, GroupMember
 from notifications.services import acknowledgements
 from reliability.models import Incident, IncidentEvent
 from reliability.services import acknowledged, incidents
-from tests.notifications.threads import begin, chain, person, thread
+from tests.notifications.escalations import begin, chain, person, thread
 
 pytestmark = pytest.mark.django_db
 
