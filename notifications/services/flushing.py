@@ -19,7 +19,7 @@ from notifications.selectors.routing import channels_of, facts_of, read_book, un
 from notifications.selectors.targets import targets_of_channels
 from notifications.services import escalation
 from notifications.services.composing import Member, compose, events_of, listed, members_of
-from notifications.services.outgoing import Outbox, reached_by
+from notifications.services.outgoing import Outbox, reached_by, untried_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -177,6 +177,8 @@ class _Batch:
             for s in self.speeches
             if s.reason == _Reason.ALL_RESOLVED and s.group.last_seq
         )
+        # Whoever has not even got the message of before needs no second one.
+        waiting = untried_by(s.group.pk for s in self.speeches if s.reason == _Reason.REPEAT)
         box = Outbox(now=self.now)
         unheard: list[int] = []
         began = {speech.group.pk: speech.group.last_seq for speech in self.speeches}
@@ -186,7 +188,11 @@ class _Batch:
             severity = self._severity(speech)
             if group.is_open and speech.reason != _Reason.REPEAT:
                 group.repeat_at = self._repeat_at(group)
-            targets = unique([*self._targets(group, severity), *reached.get(group.pk, ())])
+            targets = [
+                target
+                for target in unique([*self._targets(group, severity), *reached.get(group.pk, ())])
+                if (group.pk, target.channel.pk, target.recipient) not in waiting
+            ]
             if not targets and group.is_open and group.repeat_at is not None:
                 group.repeat_at = self.now + TRY_AGAIN
             if not targets and speech.reason == _Reason.REPEAT:

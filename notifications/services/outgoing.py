@@ -130,6 +130,16 @@ def reached_by(group_ids: Iterable[int]) -> dict[int, list[Target]]:
     return {pk: unique(targets) for pk, targets in found.items()}
 
 
+def untried_by(group_ids: Iterable[int]) -> set[tuple[int, UUID, str]]:
+    """Return for whom a message of these threads still waits, leaving out mere repeats."""
+    keys = list(group_ids)
+    if not keys:
+        return set()
+    rows = Notification.objects.filter(_untried(), group__in=keys, channel__isnull=False)
+    rows = rows.exclude(reason=_Reason.REPEAT)
+    return set(rows.values_list("group", "channel", "recipient"))
+
+
 @dataclass(slots=True)
 class Outbox:
     """Messages of one transaction, written together at its end."""

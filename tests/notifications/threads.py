@@ -1,113 +1,65 @@
-"""Threads as the router leaves them, for tests of what people do with them."""
+"""Short ways to look at threads, and to let time pass."""
 
 from __future__ import annotations
 
-import itertools
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.utils import timezone
+from django.db.models import F
 
-from audit.services.acts import unwatched
 from core.actors import SYSTEM
-from notifications.models import (
-    Channel,
-    EscalationChain,
-    EscalationRun,
-    Event,
-    Group,
-    GroupMember,
-    Notification,
-)
-from notifications.services import chains, escalation
-from notifications.services.emit import emit
+from notifications.models import Group, GroupMember, Notification, Route
+from notifications.services import routes
+from tests.notifications.conftest import raise_alert, route_all
 
 if TYPE_CHECKING:
-    from accounts.models import User
-
-_numbers = itertools.count(1)
+    from notifications.models import Channel
 
 
-def thread(*keys: str, severity: str = "critical", **fields: Any) -> Group:
-    """Return an open thread of which these alerts hold and were told."""
-    keys = keys or (f"alert:{next(_numbers)}",)
-    group = Group.objects.create(
-        route_name="Everything else",
-        group_key=f"key-{next(_numbers)}",
-        title=fields.pop("title", f"{keys[0]} is down"),
-        severity=severity,
-        **fields,
+def make_route(*channels: Channel, **fields: Any) -> Route:
+    """Add a route that takes every alert of the service shop, unless told otherwise."""
+    given: dict[str, Any] = {
+        "name": "Shop",
+        "matchers": [{"field": "service", "op": "=", "values": ["shop"]}],
+        "channels": [channel.pk for channel in channels],
+        "group_by": ["service"],
+        "group_wait_seconds": 0,
+        "group_interval_seconds": 0,
+    }
+    return routes.create(actor=SYSTEM, **given | fields)
+
+
+def tell(number: int, status: str = "firing", **changes: Any) -> None:
+    """Raise news of an alert and route it."""
+    raise_alert(
+        dedup_key=f"check:{number}",
+        status=status,
+        transition_seq=changes.pop("seq", 1 if status == "firing" else 2),
+        title=f"check {number} is {'up' if status == 'resolved' else 'down'}",
+        **changes,
     )
-    for key in keys:
-        member(group, key, severity=severity)
-    return group
+    route_all()
 
 
-def member(group: Group, key: str, *, severity: str = "critical") -> GroupMember:
-    """Add an alert that holds to a thread."""
-    event = emit(
-        actor=SYSTEM,
-        kind="check.down",
-        severity=severity,
-        status="firing",
-        dedup_key=key,
-        transition_seq=next(_numbers),
-        title=f"{key} is down",
-        service="shop",
+def pass_time(**length: float) -> None:
+    """Let threads and what they hold back be older by so much."""
+    by = timedelta(**length)
+    Group.objects.update(
+        opened_at=F("opened_at") - by,
+        flush_at=F("flush_at") - by,
+        repeat_at=F("repeat_at") - by,
+        last_sent_at=F("last_sent_at") - by,
     )
-    Event.objects.filter(pk=event.pk).update(routed_at=timezone.now(), routing="routed")
-    return GroupMember.objects.create(
-        group=group,
-        dedup_key=key,
-        event=event,
-        status=Event.Status.FIRING,
-        severity=severity,
-        since=timezone.now(),
-        told=GroupMember.Told.FIRING,
-        told_event_id=event.pk,
-    )
+    GroupMember.objects.update(since=F("since") - by)
+    Notification.objects.update(next_at=F("next_at") - by, created_at=F("created_at") - by)
 
 
-def chain(*steps: dict[str, Any], repeats: int = 0, name: str = "Duty") -> EscalationChain:
-    """Return an escalation with these steps; by hand, each waits a minute."""
-    given: Any = [{"wait_seconds": 60, **step} for step in steps]
-    return chains.create(actor=SYSTEM, name=name, steps=given, repeats=repeats)
+def told() -> list[tuple[str, str, str]]:
+    """Return reason, title and state of each message, the oldest first."""
+    rows = Notification.objects.order_by("pk").values_list("reason", "title", "state")
+    return list(rows)
 
 
-def people_mail() -> Channel:
-    """Return the channel that mails people at their own addresses."""
-    with unwatched("set-up of a test"):
-        return Channel.objects.create(
-            kind="email",
-            name="E-mail to people",
-            target="own addresses",
-            config={"recipients": []},
-            is_for_people=True,
-        )
-
-
-def begin(group: Group, escalates: EscalationChain) -> EscalationRun:
-    """Begin the escalation of a thread, as the router does after it has told the first ones."""
-    run = escalation.start(group, escalates)
-    assert run is not None
-    return run
-
-
-def pass_time(run: EscalationRun) -> EscalationRun:
-    """Let the time of the next step come, and take what is due; return how the run stands then."""
-    past = timezone.now() - timedelta(seconds=1)
-    EscalationRun.objects.filter(pk=run.pk, state="active").update(next_step_at=past)
-    escalation.tick()
-    return EscalationRun.objects.get(pk=run.pk)
-
-
-def told(group: Group) -> list[tuple[str, str, str]]:
-    """Return reason, channel and recipient of every message of a thread, in their order."""
-    rows = Notification.objects.filter(group=group).order_by("seq", "pk")
-    return list(rows.values_list("reason", "channel_name", "recipient"))
-
-
-def person(make_user: Any, name: str, role: str = "operator") -> User:
-    """Return a person who may see and acknowledge alerts."""
-    made: User = make_user(role=role, username=name, email=f"{name}@example.com")
-    return made
+def mark_sent() -> None:
+    """Let everything that is pending have left."""
+    Notification.objects.pending().update(state="sent", sent_at=F("created_at"), attempts=1)
