@@ -117,10 +117,9 @@ class RouteForm(forms.ModelForm[Route]):
             "group_interval_seconds": data["group_interval_seconds"],
             "repeat_seconds": data["repeat_seconds"],
         }
-        for name in ("enabled", "go_on", "matchers"):
-            # The default route is for every alert and comes last; its form has none of these.
-            if name in data:
-                found[name] = data[name]
+        if not self.instance.is_default:
+            # The default route is for every alert and comes last.
+            found |= {name: data[name] for name in ("enabled", "go_on", "matchers")}
         return found
 
 

@@ -221,8 +221,10 @@ class SilenceAdmin(PageAdmin[Silence], SettingsAdmin[Silence]):
         actor = actor_of(request)
         if change:
             obj.pk = silences.replace(actor=actor, silence_id=obj.pk, **settings).pk
-            return
-        obj.pk = silences.create(actor=actor, **settings).pk
+        else:
+            obj.pk = silences.create(actor=actor, **settings).pk
+        # What the page tells of it afterwards stands in the row, not in the form.
+        obj.refresh_from_db()
 
     def response_post_save_add(self, request: HttpRequest, obj: Silence) -> HttpResponseRedirect:
         """Go to the page of the silence."""
