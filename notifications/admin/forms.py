@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 
 from core.errors import InvalidInputError
 from core.keyring import KeyringError
@@ -57,7 +58,7 @@ class ChannelForm(forms.ModelForm[Channel]):
             "timeout_seconds": "Timeout, in seconds",
             "max_parallel": "Messages at once",
             "rate_per_minute": "Messages a minute",
-            "template": "Text",
+            "template": "Own text",
             "quiet_from": "From",
             "quiet_until": "Until",
         }
@@ -73,9 +74,11 @@ class ChannelForm(forms.ModelForm[Channel]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature
         super().__init__(*args, **kwargs)
         self._stored = self._read()
+        # Fields of the form's own, which Django does not fill from the row.
+        self.initial.setdefault("quiet_days", self.instance.quiet_days)
+        self.initial.setdefault("time_zone", self.instance.time_zone)
         if "fallback" in self.fields:
-            others = Channel.objects.filter(is_for_people=False).exclude(pk=self.instance.pk)
-            self.fields["fallback"].queryset = others  # type: ignore[attr-defined]
+            self._offer_fallbacks()
         if "rate_per_minute" in self.fields and self.kind is not None:
             usual = self.kind.rate_per_minute
             told = f"{usual} for {self.kind.title}" if usual else "as many as there are"
@@ -131,6 +134,14 @@ class ChannelForm(forms.ModelForm[Channel]):
         gone = any(self._stored.get(name) for name, value in given.items() if not value)
         return None if not self.is_new and unchanged and not gone else given
 
+    def _offer_fallbacks(self) -> None:
+        field = self.fields["fallback"]
+        others = Channel.objects.filter(is_for_people=False).exclude(pk=self.instance.pk)
+        field.queryset = others  # type: ignore[attr-defined]
+        if isinstance(field.widget, RelatedFieldWidgetWrapper):
+            # A channel begins with its kind, which a window of its own would not ask for.
+            field.widget = field.widget.widget
+
     def _read(self) -> Mapping[str, Any]:
         """Return what is stored; what the keyring cannot open is entered again."""
         if not self.is_new:
@@ -154,7 +165,7 @@ class ChannelForm(forms.ModelForm[Channel]):
                 if field.shape is Shape.URL
                 else "Leave it empty to keep the present one."
             )
-        if not stored or field.is_required:
+        if not stored:
             self.fields.pop(REMOVE + field.name, None)
 
 
@@ -198,7 +209,7 @@ def _form_of(kind: Kind) -> type[ChannelForm]:
     members: dict[str, Any] = {"kind": kind}
     for field in kind.fields:
         members[field.name] = _form_field(field)
-        if field.is_secret and not field.is_required:
+        if field.is_removable:
             members[REMOVE + field.name] = forms.BooleanField(
                 label=f"Remove the present {field.label[:1].lower()}{field.label[1:]}",
                 required=False,
@@ -214,6 +225,6 @@ def private_fields(kind: str, *, is_new: bool, stored: Mapping[str, Any]) -> lis
     names: list[str] = []
     for field in KINDS[kind].fields:
         names.append(field.name)
-        if field.is_secret and not field.is_required and not is_new and stored.get(field.name):
+        if field.is_removable and not is_new and stored.get(field.name):
             names.append(REMOVE + field.name)
     return names

@@ -27,7 +27,8 @@ class Shape(StrEnum):
 class Field:
     """One private setting of a channel.
 
-    What is `is_secret` goes in and never comes out. A value that `pattern` does not match in whole
+    What is `is_secret` goes in and never comes out; `is_removable` when a stored one can be taken
+    away without another in its place. A value that `pattern` does not match in whole
     is refused with `problem`.
     """
 
@@ -36,6 +37,7 @@ class Field:
     help: str
     shape: Shape = Shape.TEXT
     is_required: bool = True
+    is_removable: bool = False
     pattern: str = ""
     problem: str = ""
     choices: tuple[tuple[str, str], ...] = ()
@@ -314,6 +316,7 @@ _NTFY: Final = Kind(
             help="If the topic is protected; begins with tk_.",
             shape=Shape.SECRET,
             is_required=False,
+            is_removable=True,
             pattern=r"tk_[A-Za-z0-9]{10,64}",
             problem="An access token begins with tk_.",
         ),
