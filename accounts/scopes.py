@@ -140,6 +140,11 @@ SCOPES: Final[dict[str, Scope]] = {
         "notifications.delete_silence",
         "notifications.view_silence",
     ),
+    "notifications:override": _scope(
+        "Stand in for somebody on call",
+        "notifications.override_oncallschedule",
+        "notifications.view_oncallschedule",
+    ),
     "notifications:test": _scope(
         "Send a test through a channel", "notifications.test_channel", "notifications.view_channel"
     ),

@@ -31,6 +31,7 @@ _SECTIONS: Final = (
     _Section("mfa", "Second factor", "account-mfa"),
     _Section("sessions", "Sessions", "account-sessions"),
     _Section("keys", "API keys", "account-keys"),
+    _Section("notifications", "Notifications", "account-notifications"),
 )
 
 

@@ -43,6 +43,7 @@ class StepForm(forms.Form):
     channels = forms.ModelMultipleChoiceField(queryset=Channel.objects.none(), required=False)
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
+        options.setdefault("label_suffix", "")
         super().__init__(*args, **options)
         offered: dict[str, Any] = {
             "schedules": OnCallSchedule.objects.order_by("name"),

@@ -36,6 +36,7 @@ class SlotForm(forms.Form):
     user = forms.ModelChoiceField(label="Who", queryset=OnCallSchedule.objects.none())
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Django's signature
+        options.setdefault("label_suffix", "")
         super().__init__(*args, **options)
         field = cast("forms.ModelChoiceField[Any]", self.fields["user"])
         field.queryset = entitled().order_by("username")

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.actors import actor_of, person_id_of
-from core.errors import ForbiddenError
+from core.errors import NotFoundError
 from core.rest.permissions import SIGNED_IN
 from core.rest.serializers import StrictSerializer
 from notifications.models import Contact, Event, Preference
@@ -107,9 +107,9 @@ class ContactView(APIView):
 
 
 def _person(request: Request) -> UUID:
-    """Return who asks in person; raises ForbiddenError for a key, which is nobody."""
+    """Return who asks in person; raises NotFoundError for a key, which has no preferences."""
     user_id = person_id_of(request)
     if user_id is None:
         message = "Only a person has preferences; a key has none. Sign in as yourself."
-        raise ForbiddenError(message)
+        raise NotFoundError(message)
     return user_id

@@ -36,7 +36,7 @@ class PreferenceForm(forms.ModelForm[Preference]):
     """From which severity on, and when not."""
 
     quiet_days = forms.TypedMultipleChoiceField(
-        label="On",
+        label="Quiet on",
         choices=_DAYS,
         coerce=int,
         required=False,
@@ -58,7 +58,7 @@ class PreferenceForm(forms.ModelForm[Preference]):
             "min_severity": "Tell me from",
             "subscribes": "Tell me of every alert",
             "quiet_from": "Quiet from",
-            "quiet_until": "until",
+            "quiet_until": "Quiet until",
             "time_zone": "Time zone",
         }
         help_texts: ClassVar = {

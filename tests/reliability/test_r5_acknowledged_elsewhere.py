@@ -11,7 +11,7 @@ from accounts.actors import actor_for
 from core.actors import SYSTEM
 from notifications import signals
 from notifications.models import EscalationRun, Event, Group, GroupMember
-from notifications.services import acknowledgements
+from notifications.services import acknowledgements, channels
 from reliability.models import Incident, IncidentEvent
 from reliability.services import acknowledged, incidents
 from tests.notifications.escalations import begin, chain, person, thread
@@ -33,8 +33,6 @@ def group(incident):
 
 @pytest.fixture
 def hook():
-    from notifications.services import channels
-
     config = {"url": "https://hooks.example.com/x"}
     return channels.create(actor=SYSTEM, kind="webhook", name="hook", config=config).channel
 
