@@ -222,7 +222,7 @@ class DiscordServer(ProviderServer):
 class TeamsServer(ProviderServer):
     """A workflow that takes webhook requests."""
 
-    path = "/workflows/0a1b/triggers/manual/paths/invoke?api-version=2016-06-01&sig=s3cr3tS1gn4ture"
+    path = "/workflows/0a1b/triggers/manual/paths/invoke?api-version=2016-06-01&sig=k4m2p9q8r7"
 
     def judge(self, asked: Asked) -> Said:
         """Answer as the workflow's front door does: it takes it, and says no more."""

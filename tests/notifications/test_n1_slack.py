@@ -97,14 +97,14 @@ def test_limit_names_the_wait(hook, slack):
 
 
 def test_removed_webhook_is_refused_with_advice(slack):
-    outcome = send(made("slack", {"url": f"{slack.base}/services/T01/B02/0ther"}))
+    outcome = send(made("slack", {"url": f"{slack.base}/services/T01/B02/g0n377"}))
 
     assert (outcome.verdict, outcome.status_code) == (Verdict.REFUSED, 404)
     assert outcome.detail == (
         "Slack answered 404: no_service. "
         "The webhook was removed or switched off in Slack; make another one."
     )
-    assert "0ther" not in outcome.detail + outcome.excerpt
+    assert "g0n377" not in outcome.detail + outcome.excerpt
 
 
 def test_archived_channel_switches_the_webhook_off(hook, slack):
