@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit.models import AuditRecord
@@ -396,7 +396,8 @@ def test_claim_costs_the_same_for_one_message_and_for_twenty(
     route_all()
 
     # Channel, rows and lease; the test's own transaction makes a savepoint of the claim's.
-    with django_assert_num_queries(3 + 2):
+    # PostgreSQL is told besides to keep to the order of the index.
+    with django_assert_num_queries(3 + 2 + (connection.vendor == "postgresql")):
         assert len(take(channel).messages) == messages
 
 
