@@ -25,7 +25,7 @@ OFFICE = "198.51.100.0/24"  # sockets of the tests come from 192.0.2.1
 def converse(talk):
     async def main():
         async with hub() as one:
-            async with asyncio.timeout(25):
+            async with asyncio.timeout(90):
                 await talk(one)
 
     asyncio.run(main())

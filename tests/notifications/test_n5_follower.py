@@ -84,7 +84,7 @@ def in_loop(test):
 
     @functools.wraps(test)
     def run(**given):
-        asyncio.run(asyncio.wait_for(test(**given), 20))
+        asyncio.run(asyncio.wait_for(test(**given), 90))
 
     return run
 

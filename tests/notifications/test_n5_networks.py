@@ -23,7 +23,7 @@ def knock(headers, address):
     """Connect from an address; return the first frame's type, or the code of the refusal."""
 
     async def main():
-        async with hub() as one, asyncio.timeout(25):
+        async with hub() as one, asyncio.timeout(90):
             line = await Line(one, headers, address=address).accepted()
             message = await line.message()
             if message["type"] == "websocket.close":

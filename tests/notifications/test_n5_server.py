@@ -29,6 +29,7 @@ from tests.support.sockets import (
     dialled,
     frame_of,
     in_db,
+    looks,
     served,
     sign_in,
 )
@@ -50,12 +51,12 @@ def publish(count=1, **data):
         live.publish(ALERTS, "alert", {"n": number, **data})
 
 
-def in_time(main, seconds=30):
+def in_time(main, seconds=90):
     asyncio.run(asyncio.wait_for(main, seconds))
 
 
 def wait_until(condition, what):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -68,7 +69,7 @@ class Raw:
         self.connection = socket.socket()
         if small:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.connection.settimeout(10)
+        self.connection.settimeout(40)
         self.connection.connect(("127.0.0.1", port))
         key = base64.b64encode(os.urandom(16)).decode()
         self.connection.sendall(
@@ -180,10 +181,13 @@ def test_a_session_that_ends_closes_its_connection_within_a_second(make_user):
         headers = cookie(session) | {"origin": f"http://127.0.0.1:{server.port}"}
         async with dialled(server.url, headers) as line:
             await frame_of(line, "hello")
-            await in_db(end_all, actor=SYSTEM, user_id=operator.pk, reason="test")
-            began = time.monotonic()
-            assert await code_of(line) == 4401
-            assert time.monotonic() - began < 1
+            with looks() as counted:
+                await in_db(end_all, actor=SYSTEM, user_id=operator.pk, reason="test")
+                before = len(counted)
+                assert await code_of(line) == 4401
+                # A second holds at least one look, however busy the machine is; the next one may
+                # have begun before the client has heard of it.
+                assert len(counted) - before <= 2
 
     with served() as server:
         in_time(main(server))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -17,6 +18,7 @@ from django.http import HttpRequest
 
 from accounts.authentication.sessionstore import SessionStore
 from notifications.consumers import Consumer
+from notifications.services import livehub
 from notifications.services.livehub import LiveHub
 from opsplatform.bridge.protocol import GuardedProtocol
 from opsplatform.sockets import SOCKET_OPTIONS
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 PATH = "/ws/notifications"
 KEY = "k" * 40
-PATIENCE = 10
+PATIENCE = 40
 _TALKING: set[asyncio.Task[None]] = set()
 
 
@@ -55,6 +57,23 @@ class Tape:
         self.stopped = False
         assert self.drained is not None
         self.drained()
+
+
+@contextlib.contextmanager
+def looks() -> Iterator[list[float]]:
+    """Note each moment at which a hub begins to judge who may still listen."""
+    found: list[float] = []
+    real = livehub.still_granted
+
+    def counted(*args: Any) -> Any:
+        found.append(time.monotonic())
+        return real(*args)
+
+    livehub.still_granted = counted  # type: ignore[assignment]  # of the same kind
+    try:
+        yield found
+    finally:
+        livehub.still_granted = real
 
 
 async def in_db(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
