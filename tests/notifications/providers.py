@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-TELEGRAM_TOKEN = "123456789:AAEhBOweik9ai2o01kfEXAMPLEtokenEXAMPLE"
+TELEGRAM_TOKEN = "123456789:AAEhBOweik9ai2o01kf-ab12cd34ef56gh78"
 SLACK_TOKEN = "xoxb-123456789012-abcdefghijkl"
 ROUTING_KEY = "R0123456789abcdefghijklmnopqrstu"
 

@@ -37,7 +37,7 @@ def test_service_behind_the_library_gets_the_message(gotify, channel):
     assert "Incident: https://ops.example.com/i/1?a=1&b=2" in gotify.last.body["message"]
 
 
-def test_failure_is_told_in_the_librarys_words_without_the_token(gotify, channel):
+def test_failure_is_told_in_its_own_words_without_the_token(gotify, channel):
     gotify.prepared = [Said(500, "no")]
 
     outcome = send(channel)

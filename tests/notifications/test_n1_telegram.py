@@ -90,7 +90,7 @@ def test_wait_that_is_none_is_ignored(telegram, channel, wait):
 
 
 def test_wrong_token_is_refused_and_never_shown(telegram):
-    wrong = "987654321:BBEhBOweik9ai2o01kfEXAMPLEtokenEXAMPLE"
+    wrong = "987654321:BBEhBOweik9ai2o01kf-ab12cd34ef56gh78"
     outcome = send(made("telegram", {"token": wrong, "chat_id": CHAT}))
 
     assert (outcome.verdict, outcome.detail) == (
