@@ -125,7 +125,8 @@ def _move(run_id: int, group_id: int) -> bool:
     ).first()
     if run is None:
         return False
-    if not group.is_open:
+    if not group.is_open or not _holding(group).exists():
+        # Its end is on its way to people, and what comes back begins anew.
         return stop(group)
     _advance(run, group, now)
     run.log = run.log[-_LOG_KEPT:]
