@@ -20,6 +20,7 @@ from core.adminpages import ReadAdmin, act, seen
 from core.components import Tab, when
 from core.errors import DomainError
 from notifications.admin.contexts.messages import RESEND, message_context
+from notifications.admin.holds import hold_context, release_page
 from notifications.admin.words import severity_badge, state_badge, told_to
 from notifications.models import Notification
 from notifications.services import outbox
@@ -142,6 +143,7 @@ class NotificationAdmin(ReadAdmin[Notification]):
             )
             for name in ACTS
         ]
+        own.append(path("release/", wrap(self.release), name="notifications_notification_release"))
         return [*own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
@@ -155,8 +157,14 @@ class NotificationAdmin(ReadAdmin[Notification]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        views = list(_tabs(request)) if self.has_view_permission(request) else []
-        return super().changelist_view(request, {"views": views, **(extra_context or {})})
+        shown: dict[str, Any] = {}
+        if self.has_view_permission(request):
+            shown = {"views": list(_tabs(request)), **hold_context(request)}
+        return super().changelist_view(request, {**shown, **(extra_context or {})})
+
+    def release(self, request: HttpRequest) -> HttpResponse:
+        """Let messages leave again after a restore."""
+        return release_page(self, request)
 
     def page_context(self, request: HttpRequest, obj: Notification) -> dict[str, Any]:
         return message_context(request, obj)

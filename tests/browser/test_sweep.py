@@ -62,7 +62,7 @@ def tell(faults):
 
 
 # Pages of a list that are no rows of it.
-NO_ROWS = {"add", "run", "new", "deny", "allow", "timeline", "verification"}
+NO_ROWS = {"add", "run", "new", "deny", "allow", "timeline", "try", "verification"}
 
 
 def _first_row(page, model):
@@ -115,6 +115,8 @@ def test_pages_of_a_model(browse, model):
         ),
         ("/admin/no/such/page/", "not-found", 404),
         ("/admin/core/lease/add/", "forbidden", 403),
+        ("/admin/notifications/route/try/?event=1", "route-try", 200),
+        ("/admin/notifications/silence/add/?event=1", "silence-of-event", 200),
         ("/admin/reliability/incident/1/resolve/", "incident-resolve", 200),
         ("/api/docs/", "api", 200),
         ("/api/docs/api_services_create/", "api-create", 200),
