@@ -205,6 +205,9 @@ class ChannelAdmin(SettingsAdmin[Channel]):
                 self.message_user(request, f"{channel}: {error.message}", messages.ERROR)
             else:
                 results.append((channel, answers))
+        if queryset.count() > testing.MOST_CHANNELS:
+            told = f"{testing.MOST_CHANNELS} channels are tested at once; the others were not."
+            self.message_user(request, told, messages.WARNING)
         context = {
             **self.admin_site.each_context(request),
             "title": "What came of the test",

@@ -108,7 +108,7 @@ class ChannelForm(forms.ModelForm[Channel]):
         """Judge the private settings as the service will, so that all mistakes stand together."""
         cleaned = super().clean()
         kind = self.kind
-        if kind is None or any(field.name in self.errors for field in kind.fields):
+        if kind is None:
             return cleaned
         given = self.config() or {}
         try:
@@ -118,7 +118,8 @@ class ChannelForm(forms.ModelForm[Channel]):
             )
         except InvalidInputError as error:
             for name, texts in error.errors.items():
-                self.add_error(name if name in self.fields else None, texts)
+                if name not in self.errors:
+                    self.add_error(name if name in self.fields else None, texts)
         return cleaned
 
     def config(self) -> dict[str, Any] | None:

@@ -145,3 +145,34 @@ def test_test_shows_the_providers_answer(as_role, make_provider):
     assert "Telegram answered 403: Forbidden: bot was kicked." in page
     assert "Unblock the bot, or add it to the group again." in page
     assert TELEGRAM_TOKEN not in page
+
+
+def test_all_mistakes_of_a_form_stand_together(as_role):
+    given = {"token": "bad", "chat_id": "", "topic": "x"}
+
+    page = as_role("admin").post(reverse(ADD) + "?kind=telegram", SETTINGS | given)
+
+    errors = re.findall(r'<ul class="errorlist".*?</ul>', page.content.decode(), re.DOTALL)
+    told = " ".join(errors)
+    assert "@BotFather" in told
+    assert "This field is required." in told
+    assert "The ID of a topic is a number." in told
+
+
+def test_more_channels_than_are_tested_at_once_are_named(as_role, make_provider):
+    telegram = make_provider(TelegramServer)
+    rows = [
+        made("telegram", {"token": TELEGRAM_TOKEN, "chat_id": "42"}, name=f"chat {number}")
+        for number in range(4)
+    ]
+    act = {
+        "action": "send_test",
+        "_selected_action": [row.pk for row in rows],
+        "confirmed": "yes",
+    }
+
+    url = reverse("admin:notifications_channel_changelist")
+    page = as_role("admin").post(url, act, follow=True).content.decode()
+
+    assert len(telegram.asked) == 3
+    assert "3 channels are tested at once; the others were not." in page
