@@ -22,7 +22,7 @@ from core.errors import DomainError
 from notifications.admin.contexts.messages import RESEND, message_context
 from notifications.admin.holds import hold_context, release_page
 from notifications.admin.words import severity_badge, state_badge, told_to
-from notifications.models import Notification
+from notifications.models import Group, Notification
 from notifications.services import outbox
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Of so few each one tells why it could not be done; more are one act with one record.
 _ONE_BY_ONE: Final = 100
 _MOST_COUNTED: Final = 1_000
+_KEY_CHARACTERS: Final = 18
 _State = Notification.State
 
 
@@ -58,6 +59,26 @@ VIEWS: Final = (
     View("Replaced", "state__exact=superseded"),
     View("Cancelled", "state__exact=cancelled"),
 )
+
+
+class ThreadFilter(admin.SimpleListFilter):
+    """The messages of one thread, which its page leads to."""
+
+    title = "thread"
+    parameter_name = "thread"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ANN401  # Django's type is invariant
+        """Offer the thread that is chosen already, so that it can be seen and left."""
+        chosen = request.GET.get(self.parameter_name, "")
+        found = Group.objects.filter(pk=int(chosen)).first() if _is_key(chosen) else None
+        return [(chosen, str(found))] if found is not None else []
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Notification]
+    ) -> QuerySet[Notification]:
+        """Ask as the index of messages by thread is made."""
+        value = self.value() or ""
+        return queryset.filter(group=int(value)) if _is_key(value) else queryset
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +146,15 @@ class NotificationAdmin(ReadAdmin[Notification]):
         "tries",
         "last_error",
     ]
-    list_filter = ["state", "severity", "reason", "channel", before("created_at"), "created_at"]
+    list_filter = [
+        "state",
+        "severity",
+        "reason",
+        "channel",
+        ThreadFilter,
+        before("created_at"),
+        "created_at",
+    ]
     search_fields = ["title", "=idempotency_key", "=thread_key"]
     search_help_text = "Words of the message, or a whole key of it"
     ordering = ["-id"]
@@ -279,6 +308,10 @@ class NotificationAdmin(ReadAdmin[Notification]):
         for reason, count in refused.items():
             self.message_user(request, f"{count} left as they were: {reason}", messages.WARNING)
         return None
+
+
+def _is_key(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _KEY_CHARACTERS
 
 
 def _tabs(request: HttpRequest) -> Iterator[Tab]:

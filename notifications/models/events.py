@@ -68,6 +68,12 @@ class Event(models.Model):
         indexes = [
             # The router looks for unrouted rows only; the table is mostly routed ones.
             models.Index(name="event_unrouted", fields=["id"], condition=Q(routed_at__isnull=True)),
+            # People look for those of which nobody was told; they are few among many.
+            models.Index(
+                name="event_untold",
+                fields=["routing", "-id"],
+                condition=Q(routing__in=["suppressed", "no_channel"]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -330,3 +330,24 @@ def test_all_dead_messages_of_a_channel_are_tried_again_in_one_act(
     rest.refresh_from_db()
     assert rest.state == "dead"
     assert AuditRecord.objects.filter(action__startswith="notification").count() == 1
+
+
+def test_all_messages_of_a_thread_are_one_link_away(as_role, make_webhook):
+    make_route(make_webhook(), group_by=["alert"])
+    tell(1)
+    tell(2)
+    first = Group.objects.order_by("pk")[0]
+    client = as_role("manager")
+    link = f"{QUEUE}?thread={first.pk}"
+    assert link in client.get(page_of(first)).content.decode()
+
+    page = client.get(link).content.decode()
+
+    listed = page.split('id="result_list"')[1]
+    assert "check 1 is down" in listed
+    assert "check 2 is down" not in listed
+
+
+@pytest.mark.parametrize("thread", ["x", "-1", "9" * 30, "0"])
+def test_a_thread_that_is_not_there_is_no_error(as_role, thread):
+    assert as_role("manager").get(QUEUE, {"thread": thread}).status_code == 200

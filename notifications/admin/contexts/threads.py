@@ -84,7 +84,7 @@ def thread_context(request: HttpRequest, group: Group) -> dict[str, Any]:
         shown["silence_url"] = f"{reverse('admin:notifications_silence_add')}?group={group.pk}"
     if may("notifications.view_notification"):
         queue = reverse("admin:notifications_notification_changelist")
-        shown["messages_url"] = f"{queue}?q=group%3A{group.pk}"
+        shown["messages_url"] = f"{queue}?thread={group.pk}"
     return shown
 
 
