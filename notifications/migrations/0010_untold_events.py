@@ -12,7 +12,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="event",
             index=models.Index(
-                condition=models.Q(("routing__in", ["suppressed", "no_channel"])),
+                condition=models.Q(
+                    ("routing", "suppressed"), ("routing", "no_channel"), _connector="OR"
+                ),
                 fields=["routing", "-id"],
                 name="event_untold",
             ),
