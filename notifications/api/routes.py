@@ -100,7 +100,7 @@ class ToldSerializer(serializers.Serializer[Any]):
     trouble = serializers.CharField()
 
 
-class PlanSerializer(serializers.Serializer[Any]):
+class OutlookSerializer(serializers.Serializer[Any]):
     """What would happen to an alert."""
 
     silence = serializers.SerializerMethodField()
@@ -163,7 +163,7 @@ class RouteViewSet(ModelViewSet[Route]):
         routes.move(actor=actor_of(request), route_id=int(pk), up=asked.validated_data["up"])
         return Response(self.get_serializer(self.get_queryset(), many=True).data)
 
-    @extend_schema(request=FactsSerializer, responses=PlanSerializer)
+    @extend_schema(request=FactsSerializer, responses=OutlookSerializer)
     @action(detail=False, methods=["post"], url_path="try", url_name="try")
     def tried(self, request: Request) -> Response:
         """Tell what would happen to an alert; nothing is raised and nobody is told."""
@@ -174,7 +174,7 @@ class RouteViewSet(ModelViewSet[Route]):
             at=asked.validated_data.get("at") or timezone.now(),
             sees_recipients=request.user.has_perm(SEES_RECIPIENTS),
         )
-        return Response(PlanSerializer(found).data)
+        return Response(OutlookSerializer(found).data)
 
 
 def _fields(given: dict[str, Any]) -> Any:  # noqa: ANN401  # the keywords of the service

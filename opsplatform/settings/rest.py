@@ -27,6 +27,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "AlertSeverityEnum": "notifications.models.Event.Severity",
+        "AlertStatusEnum": "notifications.models.Event.Status",
         "ChangeKindEnum": "reliability.models.Change.Kind",
         "ChannelKindEnum": "notifications.models.Channel.Kind",
         "IncidentStateEnum": "reliability.models.Incident.State",
