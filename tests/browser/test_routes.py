@@ -39,9 +39,7 @@ def remove(page, name):
     page.get_by_role("link", name=name, exact=True).click()
     page.get_by_role("link", name="Change", exact=True).click()
     page.get_by_role("link", name="Delete").click()
-    if page.locator("dialog[open]").count() == 0:
-        page.wait_for_load_state()
-    page.locator("dialog[open] [type=submit], #content form [type=submit]").first.click()
+    page.locator("dialog[open] [type=submit]").click()
     expect(page).to_have_url(re.compile(rf"{ROUTES}$"))
 
 
