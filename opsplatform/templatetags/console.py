@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.db.models import Model
     from django.http import HttpRequest
 
-    from opsplatform.console.attention import Step
+    from opsplatform.console.things import Step
 
 register = template.Library()
 
