@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _POOL_THREADS: Final = 4
 _DRAIN_SECONDS: Final = 60
 _pool: ThreadPoolExecutor | None = None
+_alarms: dict[str, Callable[[], object]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,34 @@ class Loop:
     start: Callable[[], Slice]
     why: str
     stand_in: Slice | None = None
+
+
+def wake(name: str) -> None:
+    """Let a loop begin its next slice at once, if this very process runs it; from any thread.
+
+    Only a hint, for work that has been committed: elsewhere it does nothing, and the loop finds the
+    work within its period. Wakes that come before the slice begins are one.
+    """
+    if (alarm := _alarms.get(name)) is not None:
+        alarm()
+
+
+@contextlib.contextmanager
+def heeding(name: str, alarm: asyncio.Event) -> Iterator[None]:
+    """Let `wake` set this event of the running event loop; for whoever repeats a loop."""
+    event_loop = asyncio.get_running_loop()
+
+    def ring() -> None:
+        # An event loop that has just ended has nothing to wake.
+        with contextlib.suppress(RuntimeError):
+            event_loop.call_soon_threadsafe(alarm.set)
+
+    _alarms[name] = ring
+    try:
+        yield
+    finally:
+        if _alarms.get(name) is ring:
+            del _alarms[name]
 
 
 def all_loops() -> dict[str, Loop]:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from core import leases, tracing
 from core.leases import LeaseLostError
-from core.loops import close, close_pool, in_thread
+from core.loops import close, close_pool, heeding, in_thread
 from core.processes import Reporter
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class _Runner:
     def __init__(self, loops: Sequence[Loop]) -> None:
         self._loops = loops
         self._stop = asyncio.Event()
+        self._alarms = {loop.name: asyncio.Event() for loop in loops}
         self._stamp = time.monotonic()
         self._failing: dict[str, str] = {}
 
@@ -72,7 +73,7 @@ class _Runner:
         event_loop = asyncio.get_running_loop()
         event_loop.set_exception_handler(tell_defect)
         for number in (signal.SIGTERM, signal.SIGINT):
-            event_loop.add_signal_handler(number, self._stop.set)
+            event_loop.add_signal_handler(number, self._end)
         logger.info("Loops start: %s.", ", ".join(loop.name for loop in self._loops))
         tasks = [asyncio.create_task(self._keep(loop), name=loop.name) for loop in self._loops]
         while not self._stop.is_set():
@@ -83,6 +84,11 @@ class _Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         logger.info("Loops have ended.")
+
+    def _end(self) -> None:
+        self._stop.set()
+        for alarm in self._alarms.values():
+            alarm.set()
 
     def hears(self) -> bool:
         """Tell whether the event loop had a turn lately."""
@@ -149,16 +155,24 @@ class _Runner:
 
     async def _repeat(self, loop: Loop, held: Held) -> None:
         run_slice = loop.start()
+        alarm = self._alarms[loop.name]
         due = time.monotonic()
         try:
-            while not self._stop.is_set():
-                ids = {"request_id": tracing.new_request_id(), "trace_id": tracing.new_trace_id()}
-                with tracing.bind(**ids):
-                    await run_slice(held)
-                self._failing.pop(loop.name, None)
-                # A slice longer than its period skips what it missed instead of catching up.
-                due = max(due + loop.period_seconds, time.monotonic())
-                await self._pause(due - time.monotonic())
+            with heeding(loop.name, alarm):
+                while not self._stop.is_set():
+                    # What wakes it from here on may be too late for this slice.
+                    alarm.clear()
+                    ids = {
+                        "request_id": tracing.new_request_id(),
+                        "trace_id": tracing.new_trace_id(),
+                    }
+                    with tracing.bind(**ids):
+                        await run_slice(held)
+                    self._failing.pop(loop.name, None)
+                    # A slice longer than its period skips what it missed instead of catching up.
+                    due = max(due + loop.period_seconds, time.monotonic())
+                    if await _rings(alarm, due - time.monotonic()):
+                        due = time.monotonic()
         finally:
             await close(run_slice)
 
@@ -178,6 +192,11 @@ class _Runner:
 
     async def _pause(self, seconds: float) -> bool:
         """Wait, but not longer than until the stop signal; return whether it came."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), timeout=max(seconds, 0.0))
-        return self._stop.is_set()
+        return await _rings(self._stop, seconds)
+
+
+async def _rings(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, but not longer than this; return whether it is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), timeout=max(seconds, 0.0))
+    return event.is_set()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from core.loops import wake
 from notifications.engine.audiences import of_user
 from notifications.engine.base import ACKNOWLEDGE, idempotency_key
 from notifications.models import Channel, Event, Group, Notification
@@ -196,6 +198,9 @@ class Outbox:
         wanted = {row.group_id for row in self.rows if row.group_id} if older is None else older
         superseding = self._superseding(set(wanted)) if wanted else {}
         Notification.objects.bulk_create(self.rows, batch_size=500)
+        if self.rows:
+            # The dispatcher of this process need not wait for its next look; others look soon.
+            transaction.on_commit(partial(wake, "notifications.dispatch"), robust=True)
         for index, keys in superseding.items():
             untried = Notification.objects.filter(_untried(), pk__in=keys)
             untried.update(
