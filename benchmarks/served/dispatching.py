@@ -26,6 +26,12 @@ _BESIDE = 150
 _WAIT_SECONDS = 60
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # With the default of five, what comes together waits a second to be let in.
+    request_queue_size = 512
+
+
 class Arrivals:
     """A receiver that notes when the first byte of each message came, by its title."""
 
@@ -47,8 +53,7 @@ class Arrivals:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         self.port = int(self._server.server_address[1])
 
