@@ -176,6 +176,8 @@ class HttpSender:
 
     async def send(self, message: Notification) -> Outcome:
         """Send one message."""
+        if refusal := errands.refusal_of(self._channel, self._speech.config, message):
+            return refusal
         errand = errands.errand(self._channel, self._speech.config, message)
         # Whoever knows the link acts in a person's name: an answer that quotes it must not show it.
         acknowledge = errand.message.links.get(ACKNOWLEDGE, "")

@@ -7,12 +7,12 @@ import pytest
 from django.utils import timezone
 
 from core.actors import SYSTEM
-from notifications.engine.base import ACKNOWLEDGE
+from notifications.engine.base import ACKNOWLEDGE, Verdict
 from notifications.models import Channel, Event, Group, Notification, Route
 from notifications.services import links
 from notifications.services.errands import told
 from notifications.services.testing import send_test
-from tests.notifications.providers import TELEGRAM_TOKEN, Said, TelegramServer
+from tests.notifications.providers import TELEGRAM_TOKEN, Said, SlackServer, TelegramServer
 from tests.notifications.sending import made, message, send
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +39,7 @@ def row(group, user, **changes) -> Notification:
     return Notification(
         group=group,
         user=user,
+        recipient=user.email if user is not None else "",
         payload=payload,
         reason=changes.get("reason", "first"),
         created_at=timezone.now(),
@@ -67,6 +68,32 @@ def test_message_to_many_has_the_link_that_it_was_stored_with(group):
 
     assert told(row(group, None, links=stored)).links == stored
     assert ACKNOWLEDGE not in told(row(group, None)).links
+
+
+def test_message_without_an_address_of_the_persons_own_has_no_personal_link(group, person):
+    notification = row(group, person)
+    notification.recipient = ""
+
+    assert ACKNOWLEDGE not in told(notification).links
+
+
+def test_message_for_a_person_never_reaches_a_webhook_that_many_read(group, person, make_provider):
+    slack = make_provider(SlackServer)
+    channel = made("slack", {"url": f"{slack.base}/services/T01/B02/c3Cr3T"})
+    thread = message(thread=group.key.hex)
+
+    outcome = send(channel, thread, user=person, group=group, recipient="U0123456789")
+
+    assert (outcome.verdict, outcome.error_class, outcome.local) == (
+        Verdict.REFUSED,
+        "address",
+        True,
+    )
+    assert outcome.detail == (
+        "This channel of Slack reaches no single persons any more; "
+        "choose another way under “My notifications”."
+    )
+    assert slack.asked == []
 
 
 def test_message_of_an_older_version_without_a_thread_still_leaves(group, person):
