@@ -16,9 +16,14 @@ def shown_url(url: str) -> str:
 
 
 def shown_address(address: str) -> str:
-    """Return an e-mail address of which only its owner recognises the name."""
+    """Return an address that only its owner recognises: a name's first letter, and its domain.
+
+    Numbers and topics have no domain, and whoever knows a topic may read and write it.
+    """
     local, at, domain = address.rpartition("@")
-    return f"{local[:1]}…{at}{domain}" if at else address
+    if at:
+        return f"{local[:1]}…{at}{domain}"
+    return f"{address[:1]}…" if address else ""
 
 
 def shown_addresses(addresses: Iterable[str]) -> str:
