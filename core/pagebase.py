@@ -55,6 +55,9 @@ def page(
             needed = capabilities.get(method)
             if needed == PUBLIC:
                 return view(request, *args, **kwargs)
+            if needed is None and PUBLIC in capabilities.values():
+                # The address of such a page may be a secret, and the sign-in page keeps it.
+                return HttpResponseNotAllowed(sorted(capabilities))
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             if needed is None:

@@ -137,3 +137,15 @@ def test_logs_never_show_the_link(make_user, client, caplog):
     with caplog.at_level("INFO"):
         client.get(path)
     assert token not in caplog.text
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "PUT", "DELETE"])
+def test_other_methods_never_lead_the_token_to_the_sign_in_page(make_user, client, method):
+    ada = person(make_user, "ada")
+    group = thread()
+    answer = client.generic(method, path_of(group, ada))
+    assert answer.status_code == 405
+    assert answer["Allow"] == "GET, POST"
+    assert "Location" not in answer
+    group.refresh_from_db()
+    assert group.acked_at is None
