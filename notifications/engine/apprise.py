@@ -6,9 +6,11 @@ environment nor our memory, only services that speak HTTP to their own hosts, an
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import orjson
 
@@ -61,10 +63,25 @@ def refusal_of(url: str) -> str:
     """Return why this URL may not be used; empty if it may."""
     schema = schema_of(url)
     if schema in SCHEMAS:
-        return ""
+        return _refusal_of_settings(url)
     if schema in _OWN_KINDS:
         return f"Add a channel of kind {_OWN_KINDS[schema]} instead: it knows the answers."
     return f"{schema[:40]}:// is not among the services that may be used by Apprise."
+
+
+def secrets_of_url(url: str) -> list[str]:
+    """Return every part of a URL: its host, too, may be a key, and what seems a fragment."""
+    parts = re.split(r"[/?&;#=@,]|(?<!:):(?!:)", url.partition("://")[2])
+    return [found for part in parts if part for found in (part, part.lower(), unquote(part))]
+
+
+def calm(text: str) -> str:
+    """Return text in which no service finds a mention of everybody.
+
+    What counts as one differs from service to service, so none may begin: a space without width
+    parts the sign from the name. Addresses of mail stay whole.
+    """
+    return _MENTION.sub(f"\\g<0>{_NO_SPACE}", text)
 
 
 def command() -> list[str]:
@@ -78,11 +95,11 @@ def job(errand: Errand, *, allow: Sequence[str]) -> bytes:
     text = errand.text()
     places = "\n".join(f"{name}: {url}" for name, url in wording.links(message))
     room = TEXT_CHARACTERS - min(len(places), TEXT_CHARACTERS // 2) - 2
-    body = f"{wording.fit(text, limit=room)}\n\n{places}".strip()
+    body = f"{wording.fit(text, limit=room, escape=calm)}\n\n{places}".strip()
     return orjson.dumps(
         {
             "url": errand.setting("url"),
-            "title": wording.headline(message, limit=TITLE_CHARACTERS),
+            "title": calm(wording.headline(message, limit=TITLE_CHARACTERS)),
             "body": body,
             "type": _TYPES.get(wording.standing(message), "info"),
             "timeout": errand.timeout_seconds,
@@ -133,6 +150,22 @@ def timed_out() -> Outcome:
         uncertain=True,
     )
 
+
+def _refusal_of_settings(url: str) -> str:
+    """Return which setting in the URL is not the URL's to make; read as the library reads them."""
+    for pair in re.split("[&;]", url.partition("?")[2]):
+        name, _, value = (unquote(part).strip().lower() for part in pair.partition("="))
+        if name == "verify" and value != "yes":
+            return "Certificates are always verified; remove verify= from the URL."
+        if name in _OURS:
+            return f"OpsPlatform decides that itself; remove {name}= from the URL."
+    return ""
+
+
+# Timeouts, files, cuts and redirects, all of which the library takes from the URL.
+_OURS: Final = frozenset({"cto", "overflow", "redirect", "rto", "store"})
+_NO_SPACE: Final = "\N{ZERO WIDTH SPACE}"
+_MENTION: Final = re.compile(r"(?<![A-Za-z0-9])[@\uff20]|<(?=\S)")
 
 _OWN_KINDS: Final = {
     "discord": "Discord",

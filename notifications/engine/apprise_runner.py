@@ -166,7 +166,10 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     service.socket_read_timeout = float(job["timeout"])
     refused = guard(job["allow"])
     try:
-        done = service.notify(body=job["body"], title=job["title"], notify_type=job["type"])
+        # Said to be plain text, it is escaped for services that want HTML or Markdown.
+        done = service.notify(
+            body=job["body"], title=job["title"], notify_type=job["type"], body_format="text"
+        )
     except Exception as error:  # noqa: BLE001  # whatever a plugin raises is a failure of its own
         done = False
         log.lines.append(f"{type(error).__name__}: {error}")

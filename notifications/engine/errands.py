@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
@@ -87,8 +87,10 @@ def secrets_of(kind: str, config: Mapping[str, Any]) -> tuple[str, ...]:
 def secrets_of_url(url: str) -> Iterable[str]:
     """Return the parts of a URL that may be its token."""
     parts = urlsplit(url)
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    names = [found for part in (user, password) for found in (part, unquote(part))]
     # A segment without a digit is a word, and hiding words would spoil what errors say.
     segments = [part for part in parts.path.split("/") if any(map(str.isdigit, part))]
     values = [value for _, value in parse_qsl(parts.query)]
     path = parts.path if parts.path.strip("/") else ""
-    return [part for part in (url, path, parts.query, *segments, *values) if part]
+    return [part for part in (url, path, parts.query, *segments, *values, *names) if part]

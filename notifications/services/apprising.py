@@ -32,7 +32,11 @@ class AppriseSender:
         self._channel = channel
         self._config = config
         url = str(config.get("url", ""))
-        self._secrets = (*secrets_of(channel.kind, config), *secrets_of_url(url))
+        self._secrets = (
+            *secrets_of(channel.kind, config),
+            *secrets_of_url(url),
+            *apprise.secrets_of_url(url),
+        )
 
     async def send(self, message: Notification) -> Outcome:
         """Send one message."""
@@ -40,6 +44,8 @@ class AppriseSender:
             return Outcome(
                 verdict=Verdict.REFUSED, error_class="refused_target", detail=refusal, local=True
             )
+        if impersonal := errands.refusal_of(self._channel, self._config, message):
+            return impersonal
         errand = errands.errand(self._channel, self._config, message)
         job = apprise.job(errand, allow=settings.OPS_OUTGOING_ALLOW)
         process = await asyncio.create_subprocess_exec(

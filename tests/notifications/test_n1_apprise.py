@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from core.errors import InvalidInputError
 from notifications.engine import apprise
 from notifications.engine.base import Verdict
 from notifications.engine.errands import Errand
+from notifications.models import Channel
 from notifications.services import apprising
 from tests.notifications.providers import GotifyServer, Said
 from tests.notifications.sending import made, message, send
@@ -145,3 +147,62 @@ def test_text_is_cut():
     errand = Errand(message=message(body="x" * 9_000), key="k", config={"url": "gotify://h/t"})
 
     assert len(apprise.job(errand, allow=[])) < 5_000
+
+
+@pytest.mark.parametrize(
+    ("text", "calm"),
+    [
+        ("@channel", "@\u200bchannel"),
+        ("<!channel> @all", "<\u200b!channel> @\u200ball"),
+        ("(@here) <users/all>", "(@\u200bhere) <\u200busers/all>"),
+        ("ann@example.com has 3 < 4", "ann@example.com has 3 < 4"),
+    ],
+)
+def test_alert_calls_nobody(text, calm):
+    errand = Errand(
+        message=message(title=text, body=text), key="k", config={"url": "mmost://h/0123456789"}
+    )
+
+    told = json.loads(apprise.job(errand, allow=[]))
+
+    assert told["title"] == f"[CRITICAL] {calm}"
+    assert told["body"].startswith(f"{calm}\n")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("?verify=no", "Certificates are always verified; remove verify= from the URL."),
+        ("#room?a=1&Verify=0", "Certificates are always verified; remove verify= from the URL."),
+        ("?%76erify=%6eo", "Certificates are always verified; remove verify= from the URL."),
+        ("?a=1;store=no", "OpsPlatform decides that itself; remove store= from the URL."),
+        ("?redirect=yes", "OpsPlatform decides that itself; remove redirect= from the URL."),
+        ("?verify=yes", ""),
+        ("?avatar=no", ""),
+    ],
+)
+def test_url_decides_nothing_that_is_ours(settings, told):
+    assert apprise.refusal_of(f"rocket://ann:s3cret@chat.example/{settings}") == told
+
+
+def test_channel_whose_url_switches_checks_off_is_not_saved():
+    with pytest.raises(InvalidInputError) as refused:
+        made("apprise", {"url": "gotifys://push.example/t0ken?verify=no"})
+
+    assert refused.value.errors == {
+        "url": ["Certificates are always verified; remove verify= from the URL."]
+    }
+    assert not Channel.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("rocket://user:SECRET%21PASSWD@host.example/#chan", {"SECRET!PASSWD", "SECRET%21PASSWD"}),
+        ("pover://USERKEYofAnn@TOKENofApp", {"USERKEYofAnn", "TOKENofApp", "tokenofapp"}),
+        ("pbul://KEYofPushbullet", {"KEYofPushbullet"}),
+        ("rocket://h/#room?token=T0KENofRoom", {"T0KENofRoom"}),
+    ],
+)
+def test_every_part_of_the_url_is_hidden(url, secrets):
+    assert secrets <= set(apprise.secrets_of_url(url))

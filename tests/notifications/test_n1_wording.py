@@ -142,3 +142,9 @@ def test_every_part_of_a_url_that_may_be_a_token_is_secret():
 
     assert {"T01", "c3Cr3T", "abcdef", "sig=abcdef&v=1", "/services/T01/c3Cr3T"} <= found
     assert "services" not in found
+
+
+def test_user_and_password_of_a_url_are_secret_as_written_and_as_meant():
+    found = set(secrets_of_url("https://ann:pass%21word@h.example/hook"))
+
+    assert {"ann", "pass%21word", "pass!word"} <= found
