@@ -30,7 +30,8 @@ class RouteForm(forms.ModelForm[Route]):
         "status, service, or label.name. For one of several values, part them by commas.",
     )
     channels = forms.ModelMultipleChoiceField(
-        queryset=Channel.objects.order_by("name"),
+        # Those for people alone have no recipients of their own.
+        queryset=Channel.objects.filter(is_for_people=False).order_by("name"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label="Tell these channels",
@@ -127,7 +128,7 @@ class TryForm(forms.Form):
     """An alert as it might be raised."""
 
     severity = forms.ChoiceField(choices=Event.Severity.choices, initial="critical")
-    kind = forms.CharField(max_length=100, required=False, initial="check.down")
+    kind = forms.CharField(max_length=100, required=False, initial="reliability.check_down")
     service = forms.CharField(max_length=200, required=False)
     labels = forms.CharField(
         required=False,

@@ -33,7 +33,7 @@ class FactsSerializer(StrictSerializer[Any]):
     """An alert to try the routes with; `event` takes one that was raised instead."""
 
     event = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
-    kind = serializers.CharField(max_length=100, default="check.down")
+    kind = serializers.CharField(max_length=100, default="reliability.check_down")
     severity = serializers.ChoiceField(
         choices=[(name, name) for name in SEVERITIES], default="critical"
     )

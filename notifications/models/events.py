@@ -22,7 +22,7 @@ class Event(models.Model):
         WAITING = "", "Not routed yet"
         ROUTED = "routed", "Told"
         SUPPRESSED = "suppressed", "Suppressed"
-        NO_CHANNEL = "no_channel", "No channel is enabled"
+        NO_CHANNEL = "no_channel", "Reached nobody"
 
     kind = models.CharField(max_length=100)
     severity = models.CharField(max_length=8, choices=Severity)

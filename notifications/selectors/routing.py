@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_NAME: Final = "Everything else"
+NO_RECIPIENTS: Final = "Its channels have no recipients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +168,36 @@ def channels_of(route: Route) -> list[Channel]:
     """
     own = list(route.channels.all().order_by("name")) if route.pk else []
     if own or not route.is_default:
-        return [channel for channel in own if channel.enabled]
+        return [channel for channel in own if channel.enabled and not channel.is_for_people]
     return list(Channel.objects.filter(enabled=True, is_for_people=False).order_by("name"))
+
+
+def why_nobody(route: Route, own: Sequence[Channel] | None = None, *, name: str = "") -> str:
+    """Return why the channels of a route reach nobody; empty if they should reach somebody.
+
+    `own` are its channels, where they have been read; the route is called "it" unless `name` says
+    otherwise.
+    """
+    if own is None:
+        own = list(route.channels.all()) if route.pk else []
+    of, whose = (f"of {name}", f"The channels of {name}") if name else ("of it", "Its channels")
+    if not own and route.is_default:
+        shared = Channel.objects.filter(enabled=True, is_for_people=False)
+        return "" if shared.exists() else "No channel is enabled"
+    if not own:
+        return f"No channel {of} is named" if name else "It names no channel"
+    working = [channel for channel in own if channel.enabled]
+    if not working:
+        return f"No channel {of} is switched on"
+    if all(channel.is_for_people for channel in working):
+        return f"{whose} are for people alone and reach nobody else"
+    return ""
+
+
+def trouble_of(route: Route, own: Sequence[Channel] | None = None) -> str:
+    """Return in a sentence why the channels of a route reach nobody, and what follows of that."""
+    why = why_nobody(route, own)
+    return f"{why}: {_then(route)}" if why else ""
 
 
 def quiet_hours_of(user_ids: Collection[UUID]) -> dict[UUID, QuietHours]:
@@ -264,9 +293,15 @@ def _told(route: Route, facts: AlertFacts, at: datetime, sees_recipients: bool) 
     if route.chain is not None:
         shot = escalation.snapshot(route.chain)
         steps = escalation.in_words(shot, repeats=route.chain.repeats, severity=facts.severity)
-    trouble = "" if reached else "No channel of it is switched on: nobody would be told."
+    trouble = "" if reached else trouble_of(route) or f"{NO_RECIPIENTS}: {_then(route)}"
     shared = grouping.common(route.group_by, facts)
     return Told(route, shared, first_at, reached, steps, trouble)
+
+
+def _then(route: Route) -> str:
+    if route.chain is not None:
+        return "people are told by the escalation alone."
+    return "nobody would be told."
 
 
 def _silences(at: datetime) -> list[Quieting]:

@@ -54,6 +54,8 @@ def _people_problem(channel: Channel, private: Mapping[str, Any]) -> str:
         return "People have no addresses of their own there."
     if channel.is_for_people and channel.stands_in_for.exists():
         return "Other channels fall back on this one."
+    if channel.is_for_people and channel.routes.exists():
+        return "Routes name this channel; take it out of them first."
     return ""
 
 

@@ -15,7 +15,7 @@ from notifications.engine import grouping
 from notifications.engine.grouping import STORM_KEY, STORM_SECONDS, STORM_THREADS, Standing
 from notifications.models import EscalationRun, Event, Group, GroupMember, Notification, Route
 from notifications.selectors import people
-from notifications.selectors.routing import channels_of, facts_of, read_book, unique
+from notifications.selectors.routing import channels_of, facts_of, read_book, unique, why_nobody
 from notifications.selectors.targets import targets_of_channels
 from notifications.services import escalation
 from notifications.services.composing import Member, compose, events_of, listed, members_of
@@ -134,6 +134,7 @@ class _Batch:
     """Threads of which something is still kept back, and until when."""
     _subscribed: dict[str, list[Target]] = field(default_factory=dict)
     _channels: dict[int, list[Target]] = field(default_factory=dict)
+    _whys: dict[int, str] = field(default_factory=dict)
 
     def decide(self) -> None:
         """Decide for each due thread why it speaks, and of what."""
@@ -172,11 +173,8 @@ class _Batch:
     def write(self) -> int:
         """Write messages, what was told by them, and the threads; return how many spoke."""
         events = events_of([speech.chosen for speech in self.speeches] + [self.short])
-        reached = reached_by(
-            s.group.pk
-            for s in self.speeches
-            if s.reason == _Reason.ALL_RESOLVED and s.group.last_seq
-        )
+        over = [s for s in self.speeches if s.reason == _Reason.ALL_RESOLVED]
+        reached = reached_by((s.group.pk for s in over if s.group.last_seq), with_switched_off=True)
         # Whoever has not even got the message of before needs no second one.
         waiting = untried_by(s.group.pk for s in self.speeches if s.reason == _Reason.REPEAT)
         box = Outbox(now=self.now)
@@ -213,7 +211,7 @@ class _Batch:
             if targets:
                 box.add(group, telling, targets)
             else:
-                box.add_unsent(group, telling, state=Notification.State.DEAD, why=NO_CHANNEL)
+                box.add_unsent(group, telling, state=Notification.State.DEAD, why=self._why(group))
                 unheard += [m.event_id for m in speech.chosen if m.is_news]
         self._explain_short(box, events)
         self._write_members()
@@ -274,6 +272,17 @@ class _Batch:
             self._channels[route.pk] = targets_of_channels(channels_of(route))
         return [*self._channels[route.pk], *self._subscribed[severity]]
 
+    def _why(self, group: Group) -> str:
+        """Return why nobody can be told of a thread."""
+        route = group.route
+        if route is None:
+            return NO_CHANNEL
+        if route.pk not in self._whys:
+            name = f"the route {route.name}"
+            found = why_nobody(route, name=name) or f"The channels of {name} have no recipients"
+            self._whys[route.pk] = f"{found}: nobody could be told."
+        return self._whys[route.pk]
+
     def _explain_short(self, box: Outbox, events: dict[int, Event]) -> None:
         groups = {group.pk: group for group in self.groups}
         for member in self.short:
@@ -324,10 +333,10 @@ class _Batch:
     def _escalate(self, spoke: Iterable[_Speech]) -> None:
         for speech in spoke:
             route = speech.group.route
-            if route is None or route.chain is None or speech.reason == _Reason.REPEAT:
+            if speech.reason == _Reason.REPEAT:
                 continue
             if any(m.status == _FIRING for m in speech.chosen):
-                escalation.start(speech.group, route.chain)
+                escalation.start(speech.group, route.chain if route is not None else None)
         ended = {group.pk: group for group in self.groups if not group.is_open}
         at_work = EscalationRun.objects.filter(group__in=ended, state=EscalationRun.State.ACTIVE)
         for key in list(at_work.values_list("group", flat=True)):

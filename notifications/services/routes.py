@@ -215,6 +215,9 @@ def _set_channels(route: Route, fields: RouteFields) -> None:
         if gone := [str(key) for key in wanted if key not in known]:
             told = f"There is no channel {gone[0]}."
             raise InvalidInputError(_UNUSABLE, errors={"channels": [told]})
+        if alone := [channel.name for channel in known.values() if channel.is_for_people]:
+            told = f"The channel {alone[0]} is for people alone and reaches nobody else."
+            raise InvalidInputError(_UNUSABLE, errors={"channels": [told]})
         route.channels.set(known.values())
     if not wanted and route.chain_id is None and not route.is_default:
         told = "Choose at least one channel, or an escalation."

@@ -47,13 +47,14 @@ def _channels() -> Iterator[Thing]:
 
 
 def _routes() -> Iterator[Thing]:
-    silent = Route.objects.filter(enabled=True, chain=None).exclude(channels__enabled=True)
+    heard = Channel.objects.filter(enabled=True, is_for_people=False)
+    silent = Route.objects.filter(enabled=True, chain=None).exclude(channels__in=heard)
     # The default route without channels of its own reaches every one.
     wrong = silent.exclude(is_default=True, channels=None).order_by("is_default", "position", "pk")
     for route in wrong[:_NAMED]:
         href = reverse("admin:notifications_route_page", args=[route.pk])
         text = f"Route {route.name} reaches nobody"
-        yield Thing(Tone.BAD, "nobody", text, href, "No channel of it is switched on.")
+        yield Thing(Tone.BAD, "nobody", text, href, f"{routing.why_nobody(route)}.")
 
 
 def _silences() -> Iterator[Thing]:
@@ -97,10 +98,15 @@ def _unheard() -> Iterator[Thing]:
 
 
 def _dead() -> Iterator[Thing]:
-    if count := Notification.objects.filter(state="dead")[:_MOST_COUNTED].count():
-        page = reverse("admin:notifications_notification_changelist") + "?state__exact=dead"
+    page = reverse("admin:notifications_notification_changelist")
+    if count := Notification.objects.lost()[:_MOST_COUNTED].count():
         text = f"{told_count(count, _MOST_COUNTED)} message{_s(count)} could not be delivered"
-        yield Thing(Tone.WARN, "dead", text, page, "Send again, or cancel, once the channel works.")
+        detail = "Try again once the channel works, or set aside."
+        yield Thing(Tone.WARN, "dead", text, f"{page}?dead=lost", detail)
+    if count := Notification.objects.for_nobody()[:_MOST_COUNTED].count():
+        text = f"{told_count(count, _MOST_COUNTED)} message{_s(count)} had nobody to go to"
+        detail = "Each tells what to mend. Set aside what is mended."
+        yield Thing(Tone.WARN, "nobody", text, f"{page}?dead=nobody", detail)
 
 
 def _s(count: int) -> str:

@@ -162,7 +162,7 @@ def test_trying_says_what_does_not_fit_and_that_nobody_is_told():
     found = plan(SHOP, at=timezone.now())
 
     assert [(one.route.name, one.is_taken) for one in found.tried] == [("Everything else", True)]
-    assert found.told[0].trouble == "No channel of it is switched on: nobody would be told."
+    assert found.told[0].trouble == "No channel is enabled: nobody would be told."
 
 
 def test_trying_names_the_condition_that_is_not_met(make_webhook):

@@ -14,7 +14,7 @@ from notifications.engine.wording import is_web
 from notifications.models import Event, Group, Notification, Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from django.http import HttpRequest
 
@@ -31,6 +31,7 @@ def event_context(request: HttpRequest, event: Event) -> dict[str, Any]:
         "severity": severity_badge(event.severity, is_over=event.status == Event.Status.RESOLVED),
         "became": list(_became(request, event)),
         "outcome": OUTCOMES[event.routing],
+        "causes": _causes(messages),
         "tone": TONES[event.routing],
         "links": [(name, url if is_web(url) else "") for name, url in event.links.items()],
         "facts": list(_facts(event)),
@@ -55,7 +56,7 @@ OUTCOMES: Final[dict[str, str]] = {
     Event.Routing.WAITING: "It waits for the router, which looks for alerts every second.",
     Event.Routing.ROUTED: "It was handed to the routes that match it.",
     Event.Routing.SUPPRESSED: "Nobody was told, on purpose.",
-    Event.Routing.NO_CHANNEL: "Nobody could be told: no channel was enabled then.",
+    Event.Routing.NO_CHANNEL: "Nobody could be told.",
 }
 """What became of an event, in a sentence."""
 
@@ -102,6 +103,13 @@ def _messages(event: Event) -> list[Notification]:
         later = rows.filter(group__in=groups, created_at__gte=event.routed_at)
         found |= {message.pk: message for message in later[:_SHOWN]}
     return [found[key] for key in sorted(found, reverse=True)][:_SHOWN]
+
+
+def _causes(messages: Iterable[Notification]) -> list[str]:
+    """Return why messages that were for nobody could not be for anybody, each cause once."""
+    dead = Notification.State.DEAD
+    told = [m.last_error for m in messages if m.channel_id is None and m.state == dead]
+    return list(dict.fromkeys(filter(None, told)))
 
 
 def _facts(event: Event) -> Iterator[tuple[str, object]]:

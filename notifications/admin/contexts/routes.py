@@ -17,7 +17,7 @@ from notifications.models import Channel, Event, Route
 from notifications.selectors import escalation, routing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from django.http import HttpRequest
 
@@ -65,7 +65,7 @@ def routes_context(request: HttpRequest) -> dict[str, Any]:
                 when=alerts_of(route),
                 then=_then(route, everybody),
                 timing=_timing(route),
-                trouble=_trouble(route, everybody),
+                trouble=_trouble(route),
                 up_url=_move(route, "up") if may_change and route.pk in own[1:] else "",
                 down_url=_move(route, "down") if may_change and route.pk in own[:-1] else "",
             )
@@ -216,15 +216,10 @@ def _then(route: Route, everybody: Sequence[str]) -> str:
     return f"Tell {told}{chain}."
 
 
-def _trouble(route: Route, everybody: Iterable[str]) -> str:
+def _trouble(route: Route) -> str:
     if not route.enabled:
         return ""
-    own = _channels(route)
-    if any(channel.enabled for channel in own) or (route.is_default and not own and everybody):
-        return ""
-    if route.chain is not None:
-        return "No channel of it is switched on: people are told by the escalation alone."
-    return "No channel of it is switched on: nobody would be told."
+    return routing.trouble_of(route, _channels(route))
 
 
 def _timing(route: Route) -> str:
