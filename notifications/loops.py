@@ -41,7 +41,12 @@ def start_escalating() -> Slice:
     """Return the slice that takes due steps, after it has ended acknowledgements that ran out."""
 
     async def run(_held: Held) -> None:
-        await in_thread(acknowledgements.expire)
+        try:
+            await in_thread(acknowledgements.expire)
+        except Exception:
+            # One that cannot end must not keep people from being called.
+            await in_thread(escalation.tick)
+            raise
         await in_thread(escalation.tick)
 
     return run

@@ -82,6 +82,8 @@ class EscalationRun(models.Model):
         "notifications.Group", on_delete=models.CASCADE, related_name="escalations"
     )
     chain_name = models.CharField(max_length=100)
+    # As grave as what the present round has told of.
+    severity = models.CharField(max_length=8, choices=Event.Severity, blank=True)
     # A list of {"wait_seconds", "min_severity", "channels": [ids], "people": [ids],
     # "schedules": [ids]}.
     steps = models.JSONField()

@@ -108,6 +108,8 @@ class GroupMember(models.Model):
     told_event_id = models.PositiveBigIntegerField(default=0)
     # Somebody takes care of it; counts while it is no older than `since`.
     acked_at = models.DateTimeField(null=True, blank=True)
+    # How grave it was then: whoever takes care of a warning has not heard of a critical alert.
+    acked_severity = models.CharField(max_length=8, choices=Event.Severity, blank=True)
 
     class Meta:
         default_permissions = ()

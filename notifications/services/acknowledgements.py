@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
 from audit.services.acts import audited
@@ -17,6 +17,7 @@ from core.errors import InvalidTransitionError, NotFoundError
 from notifications import signals
 from notifications.models import EscalationRun, Event, Group, GroupMember, Notification
 from notifications.services import escalation, outgoing
+from notifications.services.escalation import one_by_one
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,8 +30,6 @@ HOLDS: Final = timedelta(minutes=30)
 """For how long somebody takes care of a critical alert before people are told again."""
 
 BATCH: Final = 100
-
-_UNCARED: Final = Q(acked_at__isnull=True) | Q(acked_at__lt=F("since"))
 
 
 @audited
@@ -53,7 +52,7 @@ def acknowledge(*, actor: Actor, group_id: int) -> Group:
         message = "Nothing of it holds any more: there is nothing left to acknowledge."
         raise InvalidTransitionError(message)
     now = timezone.now()
-    _holding(group).update(acked_at=now)
+    _holding(group).update(acked_at=now, acked_severity=F("severity"))
     is_critical = group.severity == Event.Severity.CRITICAL
     _take_care(group, actor, at=now, until=now + HOLDS if is_critical else None)
     record(actor=actor, action="alert.acknowledged", target=group)
@@ -77,10 +76,11 @@ def follow(*, dedup_key: str, actor: Actor, until: datetime | None = None) -> in
     count = 0
     for group in _threads(dedup_key):
         now = timezone.now()
-        count += _holding(group).filter(dedup_key=dedup_key).update(acked_at=now)
+        known = _holding(group).filter(dedup_key=dedup_key)
+        count += known.update(acked_at=now, acked_severity=F("severity"))
         if group.acked_at is not None:
             Group.objects.filter(pk=group.pk).update(ack_expires_at=until)
-        elif not _holding(group).filter(_UNCARED).exists():
+        elif not _holding(group).filter(escalation.UNKNOWN).exists():
             _take_care(group, actor, at=now, until=until)
     return count
 
@@ -101,12 +101,15 @@ def withdraw(dedup_key: str) -> int:
 
 
 def expire() -> int:
-    """Tell people again of what was acknowledged and is not over in time; return how many."""
+    """Tell people again of what was acknowledged and is not over in time; return how many.
+
+    Each in a transaction of its own: one that fails does not hold up the others.
+    """
     if is_drill():
         return 0
     due = Group.objects.filter(ack_expires_at__lte=timezone.now())
     keys = list(due.order_by("ack_expires_at").values_list("pk", flat=True)[:BATCH])
-    return sum(map(_expire, keys))
+    return one_by_one(_expire, keys)
 
 
 @transaction.atomic

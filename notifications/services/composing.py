@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FIRING: Final = Event.Status.FIRING.value
 _RESOLVED: Final = Event.Status.RESOLVED.value
 _INFO: Final = Event.Status.INFO.value
+_CRITICAL: Final = Event.Severity.CRITICAL.value
 _Reason = Notification.Reason
 _OF_NEWS: Final = {
     _Reason.FIRST,
@@ -47,6 +48,7 @@ class Member:
     told: str
     told_event_id: int
     acked_at: datetime | None
+    acked_severity: str
 
     @property
     def is_news(self) -> bool:
@@ -57,8 +59,10 @@ class Member:
 
     @property
     def is_acknowledged(self) -> bool:
-        """Tell whether somebody takes care of it."""
-        return self.acked_at is not None and self.acked_at >= self.since
+        """Tell whether somebody takes care of it, as it stands."""
+        if self.acked_at is None or self.acked_at < self.since:
+            return False
+        return self.severity != _CRITICAL or self.acked_severity in {"", _CRITICAL}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
@@ -26,12 +26,13 @@ from notifications.models import (
 )
 from notifications.selectors import escalation as selectors
 from notifications.selectors import oncall
-from notifications.selectors.people import targets_of, why_unreachable
+from notifications.selectors.people import gravity, targets_of, why_unreachable
 from notifications.selectors.targets import targets_of_channels
 from notifications.services import live, outgoing
 from notifications.services.live import News
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -47,21 +48,30 @@ BATCH: Final = 100
 _LOG_KEPT: Final = 100
 _REASON: Final = Notification.Reason.ESCALATION
 _State = EscalationRun.State
-# An acknowledgement covers what held when it was given.
-_UNKNOWN_THEN: Final = Q(acked_at__isnull=True) | Q(acked_at__lt=F("since"))
+_CRITICAL: Final = Event.Severity.CRITICAL
+
+UNKNOWN: Final = (
+    Q(acked_at__isnull=True)
+    | Q(acked_at__lt=F("since"))
+    | Q(severity=_CRITICAL, acked_severity__in=[Event.Severity.INFO, Event.Severity.WARNING])
+)
+"""Alerts that no acknowledgement covers: new since it was given, or critical only since then."""
 
 
-def start(group: Group, chain: EscalationChain) -> EscalationRun | None:
+def start(group: Group, chain: EscalationChain | None) -> EscalationRun | None:
     """Begin an escalation where one is needed; the caller holds the lock of the group.
 
     Called each time that people are told of something that holds. One at work goes on; one that
     was answered begins anew only for a critical alert that nobody knew then, which also takes back
-    the acknowledgement; one that ended without an answer, for any new alert.
+    the acknowledgement; one that ended without an answer, for any new or graver alert. Without a
+    chain only the acknowledgement is taken back.
     """
     if not _is_needed(group, EscalationRun.objects.filter(group=group).order_by("-pk").first()):
         return None
     if group.acked_at is not None:
         forget_acknowledgement(group)
+    if chain is None:
+        return None
     return _begin(group, chain.name, selectors.snapshot(chain), chain.repeats)
 
 
@@ -95,24 +105,34 @@ def tick() -> int:
     """
     if is_drill():
         return 0
-    moved = 0
-    trouble: Exception | None = None
     due = EscalationRun.objects.filter(state=_State.ACTIVE, next_step_at__lte=timezone.now())
-    for pk, group_id in due.order_by("next_step_at").values_list("pk", "group_id")[:BATCH]:
+    return one_by_one(_move, due.order_by("next_step_at").values_list("pk", flat=True)[:BATCH])
+
+
+def one_by_one(act: Callable[[int], bool], keys: Iterable[int]) -> int:
+    """Do something for each key and return for how many it was done.
+
+    One that fails does not hold up the others; the first failure is raised at the end.
+    """
+    count = 0
+    trouble: Exception | None = None
+    for key in list(keys):
         try:
-            moved += _move(pk, group_id)
-        except DatabaseError:
+            count += act(key)
+        except (InterfaceError, OperationalError):
+            # The database is away, which concerns them all.
             raise
         except Exception as error:
-            logger.exception("A step of escalation %s failed.", pk)
+            logger.exception("%s failed for %s.", act.__name__, key)
             trouble = trouble or error
     if trouble is not None:
         raise trouble
-    return moved
+    return count
 
 
 @transaction.atomic
-def _move(run_id: int, group_id: int) -> bool:
+def _move(run_id: int) -> bool:
+    group_id = EscalationRun.objects.values_list("group", flat=True).get(pk=run_id)
     # The group first, as everybody does who writes here. Another process may be at it.
     can_skip = connection.features.has_select_for_update_skip_locked
     groups = Group.objects.select_for_update(skip_locked=can_skip, of=("self",))
@@ -154,6 +174,10 @@ def _advance(run: EscalationRun, group: Group, now: datetime) -> None:
             run.position = len(steps) + 1
             run.next_step_at = now + timedelta(seconds=selectors.PAUSE_SECONDS)
             return
+        elif _is_graver(group, run):
+            # Steps that are only for what is so grave were left out.
+            run.severity = group.severity
+            run.position = run.told = 0
         elif not run.repeats_left:
             _end_unanswered(run, group, now)
             return
@@ -269,6 +293,7 @@ def _begin(group: Group, name: str, steps: list[Step], repeats: int) -> Escalati
         group=group,
         chain_name=name,
         steps=steps,
+        severity=group.severity,
         repeats=repeats,
         repeats_left=repeats,
         next_step_at=timezone.now() + timedelta(seconds=steps[first]["wait_seconds"]),
@@ -279,14 +304,19 @@ def _is_needed(group: Group, last: EscalationRun | None) -> bool:
     if last is not None and last.state == _State.ACTIVE:
         return False
     if group.acked_at is not None:
-        unknown = _holding(group).filter(_UNKNOWN_THEN)
+        unknown = _holding(group).filter(UNKNOWN)
         # What was over and came again is known to nobody.
         if last is None or last.state != _State.RESOLVED:
             unknown = unknown.filter(severity=Event.Severity.CRITICAL)
         return unknown.exists()
     if last is not None and last.state == _State.EXHAUSTED:
-        return _holding(group).filter(since__gt=last.ended_at).exists()
+        is_new = _holding(group).filter(since__gt=last.ended_at).exists()
+        return is_new or _is_graver(group, last)
     return True
+
+
+def _is_graver(group: Group, run: EscalationRun) -> bool:
+    return bool(run.severity) and gravity(group.severity) > gravity(run.severity)
 
 
 def _holding(group: Group) -> QuerySet[GroupMember]:
