@@ -174,15 +174,15 @@ def test_message_that_lies_there_is_found_by_its_severity(make_webhook, severity
 @pytest.mark.parametrize(
     "fields",
     [
-        {"open_until": timezone.now() + timedelta(hours=1)},
-        {"tokens_at": timezone.now() + timedelta(minutes=10)},
-        {"enabled": False},
+        lambda now: {"open_until": now + timedelta(hours=1)},
+        lambda now: {"tokens_at": now + timedelta(minutes=10)},
+        lambda _: {"enabled": False},
     ],
 )
 def test_message_whose_channel_rests_is_no_finding(make_webhook, fields):
     channel = make_webhook()
     queue_one(channel, next_at=ago(30))
-    Channel.objects.filter(pk=channel.pk).update(**fields)
+    Channel.objects.filter(pk=channel.pk).update(**fields(timezone.now()))
 
     assert examine() == ()
 
