@@ -15,7 +15,7 @@ from notifications.models import Event, Group, Silence
 from notifications.selectors.silenced import Matched, matched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 PREVIEW: Final = "_preview"
 LASTS: Final = (
@@ -28,6 +28,8 @@ LASTS: Final = (
 _HOURS: Final = {"1h": 1, "4h": 4, "24h": 24}
 _MORNING: Final = time(8, tzinfo=UTC)
 _LABELS: Final = 3
+_ALERTS: Final = 1_000
+"""Of so many alerts of a thread it is asked what they share."""
 
 
 class SilenceForm(forms.ModelForm[Silence]):
@@ -116,12 +118,49 @@ def conditions_of_event(event: Event) -> list[dict[str, object]]:
 
 
 def conditions_of_group(group: Group) -> list[dict[str, object]]:
-    """Return conditions that mean the alerts of a thread."""
+    """Return conditions that mean the alerts of a thread: what they have in common."""
     shared = {name: str(value) for name, value in group.common.items() if name != "alert" and value}
     if shared:
         return [{"field": name, "op": "=", "values": [value]} for name, value in shared.items()]
-    newest = group.members.select_related("event").order_by("status", "-since").first()
-    return conditions_of_event(newest.event) if newest is not None else []
+    found = [_values(event) for event in _meant(group)]
+    if not found:
+        return []
+    first, *others = found
+    both = {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name) == value for other in others)
+    }
+    labels = {
+        name.removeprefix(matching.LABEL): value
+        for name, value in both.items()
+        if name.startswith(matching.LABEL)
+    }
+    return _conditions({name: both.get(name, "") for name in ("kind", "service")}, labels)
+
+
+def told_of_group(group: Group, conditions: Sequence[object]) -> str:
+    """Return what the conditions of a thread are, if it has more alerts than one."""
+    count = len(_meant(group))
+    if count < 2:  # noqa: PLR2004  # one alone shares everything with itself
+        return ""
+    alerts = f"{count:,}" if count < _ALERTS else f"newest {count:,}"
+    if not conditions:
+        return f"The {alerts} alerts of the thread have nothing in common: say which are meant."
+    return f"The conditions are what the {alerts} alerts of the thread have in common."
+
+
+def _values(event: Event) -> dict[str, str]:
+    """Return what of an alert can stand in conditions, by field."""
+    labels = {f"{matching.LABEL}{name}": str(value) for name, value in event.labels.items()}
+    return {"kind": event.kind, "service": event.service, **labels}
+
+
+def _meant(group: Group) -> list[Event]:
+    """Return the alerts of a thread that hold; if none does, its newest one."""
+    members = group.members.select_related("event").order_by("-since", "-pk")
+    firing = [m.event for m in members.filter(status=Event.Status.FIRING)[:_ALERTS]]
+    return firing or [member.event for member in members[:1]]
 
 
 def _conditions(fields: Mapping[str, str], labels: Mapping[str, str]) -> list[dict[str, object]]:

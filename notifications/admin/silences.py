@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpResponseNotAllowed, HttpResponseRedirect
@@ -24,6 +24,7 @@ from notifications.admin.silence_form import (
     SilenceForm,
     conditions_of_event,
     conditions_of_group,
+    told_of_group,
 )
 from notifications.admin.words import page_of, severity_badge, span, url_of
 from notifications.engine import matching
@@ -198,6 +199,8 @@ class SilenceAdmin(PageAdmin[Silence], SettingsAdmin[Silence]):
         elif (key := _key(request, "group")) and request.user.has_perm("notifications.view_group"):
             group = Group.objects.filter(pk=key).first()
             found["matchers"] = conditions_of_group(group) if group else []
+            if group and (told := told_of_group(group, found["matchers"])):
+                messages.info(request, told)
         return found
 
     def render_change_form(

@@ -249,3 +249,41 @@ def test_markup_in_a_reason_stays_text(as_role):
     assert "&lt;b&gt;now&lt;/b&gt;" in page
     assert "<b>now" not in page
     assert "<script>" not in page.split('id="content"')[1]
+
+
+def test_a_thread_of_many_alerts_is_silenced_by_what_all_that_hold_share(as_role, make_webhook):
+    make_route(make_webhook(), group_by=[])
+    for number in range(3):
+        labels = {"environment": "production", "check": f"probe {number}"}
+        raise_alert(dedup_key=f"a{number}", kind="reliability.check_down", labels=labels)
+    raise_alert(dedup_key="over", kind="other", service="shop")
+    route_all()
+    raise_alert(dedup_key="over", kind="other", status="resolved", transition_seq=2)
+    route_all()
+    group = Group.objects.get()
+
+    page = as_role("operator").get(f"{ADD}?group={group.pk}").content.decode()
+
+    shared = [
+        ("kind", "reliability.check_down"),
+        ("service", "shop"),
+        ("label.environment", "production"),
+    ]
+    for number, (field, value) in enumerate(shared):
+        assert f'name="matchers-{number}-field" value="{field}"' in page
+        assert f'name="matchers-{number}-values" value="{value}"' in page
+    assert 'name="matchers-3-field" value=""' in page
+    assert "The conditions are what the 3 alerts of the thread have in common." in page
+
+
+def test_a_thread_of_unlike_alerts_leaves_the_conditions_to_the_person(as_role, make_webhook):
+    everything = [{"field": "severity", "op": "=", "values": ["critical"]}]
+    make_route(make_webhook(), group_by=[], matchers=everything)
+    raise_alert(dedup_key="a", kind="one", service="shop")
+    raise_alert(dedup_key="b", kind="two", service="wiki")
+    route_all()
+
+    page = as_role("operator").get(f"{ADD}?group={Group.objects.get().pk}").content.decode()
+
+    assert 'name="matchers-0-field" value=""' in page
+    assert "The 2 alerts of the thread have nothing in common: say which are meant." in page
