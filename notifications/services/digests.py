@@ -14,7 +14,7 @@ from notifications.engine import grouping
 from notifications.engine.base import MOST_ALERTS, Message, idempotency_key
 from notifications.models import Channel, Event, Notification
 from notifications.models.notifications import LIFETIME
-from notifications.services.outgoing import priority_of
+from notifications.services.outgoing import priority_of, ways_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ NOT_FOR: Final = frozenset({Channel.Kind.WEBHOOK, Channel.Kind.PAGERDUTY})
 IN_DIGEST: Final = "Told in the digest of quiet hours."
 
 GONE: Final = "The channel was deleted."
+LEFT: Final = "This person may not be told of alerts any more, or not by this channel."
 
 _State = Notification.State
 
@@ -70,7 +71,11 @@ def _release_some(held: Held) -> int:
         .select_for_update(of=("self",))
     )
     by_target: dict[tuple[object, str], list[Notification]] = defaultdict(list)
-    for row in rows:
+    waiting = list(rows)
+    left = _readdress(waiting)
+    for row in waiting:
+        if row.pk in left:
+            continue
         by_target[row.channel_id, row.recipient].append(row)
     for some in by_target.values():
         channel = some[0].channel
@@ -78,7 +83,24 @@ def _release_some(held: Held) -> int:
             _let_go(some, now)
         else:
             _join(some, now)
-    return gone + sum(map(len, by_target.values()))
+    return gone + len(left) + sum(map(len, by_target.values()))
+
+
+def _readdress(rows: Sequence[Notification]) -> set[int]:
+    """Take people's addresses as they are now; return what is cancelled, since there is none."""
+    ways = ways_of({row.user_id for row in rows if row.user_id is not None})
+    left = set()
+    for row in rows:
+        if row.user_id is None or row.channel_id is None:
+            continue
+        way = ways.get((row.user_id, row.channel_id))
+        if way is None:
+            left.add(row.pk)
+        elif way.recipient != row.recipient:
+            row.recipient = way.recipient
+            row.save(update_fields=["recipient"])
+    Notification.objects.filter(pk__in=left).update(state=_State.CANCELLED, last_error=LEFT)
+    return left
 
 
 def _let_go(rows: Sequence[Notification], now: datetime) -> None:

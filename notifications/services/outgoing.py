@@ -16,6 +16,7 @@ from notifications.engine.audiences import of_user
 from notifications.engine.base import ACKNOWLEDGE, idempotency_key
 from notifications.models import Channel, Event, Group, Notification
 from notifications.models.notifications import LIFETIME
+from notifications.selectors import people
 from notifications.selectors.routing import quiet_hours_of, quiet_until, unique
 from notifications.selectors.targets import Target, targets_of_channels
 from notifications.services import live
@@ -30,7 +31,7 @@ from notifications.services.composing import (
 from notifications.services.live import News
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -115,11 +116,18 @@ def reached(group: Group) -> list[Target]:
     return reached_by([group.pk])[group.pk]
 
 
-def reached_by(group_ids: Iterable[int]) -> dict[int, list[Target]]:
-    """Return whom the messages of each thread went to, and whose channel is still switched on."""
+def reached_by(
+    group_ids: Iterable[int], *, with_switched_off: bool = False
+) -> dict[int, list[Target]]:
+    """Return whom the messages of each thread went to, and whose channel is still switched on.
+
+    People are judged by their rights and addresses now. What goes to a channel that is switched
+    off waits there, so that whoever was told of a beginning hears of the end.
+    """
     found: dict[int, list[Target]] = {pk: [] for pk in group_ids}
+    channels_in_use = {} if with_switched_off else {"channel__enabled": True}
     rows = (
-        Notification.objects.filter(group__in=found, channel__enabled=True)
+        Notification.objects.filter(group__in=found, channel__isnull=False, **channels_in_use)
         .exclude(state__in=[_State.SUPPRESSED, _State.CANCELLED])
         .order_by("group", "channel", "recipient", "user")
         .values_list("group", "channel", "recipient", "user")
@@ -127,9 +135,19 @@ def reached_by(group_ids: Iterable[int]) -> dict[int, list[Target]]:
     )
     told = list(rows)
     channels = Channel.objects.in_bulk({channel for _, channel, _, _ in told})
+    ways = ways_of({user for *_, user in told if user is not None})
     for group, channel, recipient, user in told:
-        found[group].append(Target(channels[channel], recipient, user))
+        if user is None:
+            found[group].append(Target(channels[channel], recipient))
+        elif target := ways.get((user, channel)):
+            found[group].append(target)
     return {pk: unique(targets) for pk, targets in found.items()}
+
+
+def ways_of(user_ids: Collection[UUID]) -> dict[tuple[UUID, UUID], Target]:
+    """Return how people may be reached now, by person and channel; none who has lost the right."""
+    found = people.targets_of(user_ids, Event.Severity.CRITICAL) if user_ids else []
+    return {(target.user_id, target.channel.pk): target for target in found if target.user_id}
 
 
 def untried_by(group_ids: Iterable[int]) -> set[tuple[int, UUID, str]]:
@@ -269,7 +287,27 @@ class Outbox:
             found[index] = [old.pk for old in before]
             if index in self._lasted:
                 row.payload["note"] = f"It lasted {self._lasted[index]}."
+        self._take_back_strays(older, found)
         return found
+
+    def _take_back_strays(
+        self,
+        older: Mapping[tuple[int | None, UUID | None, str], Sequence[Notification]],
+        found: dict[int, list[int]],
+    ) -> None:
+        """Where all is over, also take back what waits for those who are not told any more."""
+        ends: dict[int, int] = {}
+        told = set()
+        for index, row in enumerate(self.rows):
+            if row.group_id is not None and row.channel_id is not None:
+                told.add((row.group_id, row.channel_id, row.recipient))
+                if row.reason == _Reason.ALL_RESOLVED:
+                    ends.setdefault(row.group_id, index)
+        for target, rows in older.items():
+            end = ends.get(target[0]) if target[0] is not None else None
+            if end is not None and target not in told:
+                strays = [old.pk for old in rows if old.seq < self.rows[end].seq]
+                found.setdefault(end, []).extend(strays)
 
 
 def _gives_way(old: str, new: str) -> bool:
