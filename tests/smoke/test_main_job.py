@@ -103,14 +103,14 @@ def test_up_down_told_up_told(platform, service, hook, mail):
     assert _rows(running, "/api/incidents/") == []
 
     service.stop()
-    wait_until(lambda: state() == "down", seconds=45, what="down")
+    wait_until(lambda: state() == "down", seconds=90, what="down")
     incident = wait_until(lambda: _rows(running, "/api/incidents/"), what="the incident")[0]
     assert incident["severity"] == "critical"
     wait_until(lambda: len(hook.requests) == 1, what="the webhook")
     wait_until(lambda: len(mail.messages) == 1, what="the e-mail")
 
     service.start()
-    wait_until(lambda: state() == "up", seconds=45, what="up again")
+    wait_until(lambda: state() == "up", seconds=90, what="up again")
     wait_until(lambda: len(hook.requests) == 2, what="the second webhook")
     wait_until(lambda: len(mail.messages) == 2, what="the second e-mail")
     incident = _rows(running, "/api/incidents/")[0]
