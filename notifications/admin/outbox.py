@@ -1,4 +1,4 @@
-"""Messages in the console: queue, history and dead letters; retry, resend and cancel."""
+"""Messages in the console: queue, history and dead letters, and what is done with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -45,16 +46,17 @@ class View:
 
     label: str
     query: str = ""
-    counts: str = ""
-    """The state whose messages are counted, at most to a limit."""
+    counts: Q | None = None
+    """Which messages are counted, at most to a limit."""
 
 
 VIEWS: Final = (
     View("Everything"),
-    View("Waiting", "state__exact=pending", _State.PENDING),
-    View("Held", "state__exact=held", _State.HELD),
+    View("Waiting", "state__exact=pending", Q(state=_State.PENDING)),
+    View("Held", "state__exact=held", Q(state=_State.HELD)),
     View("Sent", "state__exact=sent"),
-    View("Dead letters", "state__exact=dead", _State.DEAD),
+    View("Dead letters", "dead=lost", Q(state=_State.DEAD) & ~Q(channel_name="")),
+    View("Reached nobody", "dead=nobody", Q(state=_State.DEAD, channel_name="")),
     View("Not told", "state__exact=suppressed"),
     View("Replaced", "state__exact=superseded"),
     View("Cancelled", "state__exact=cancelled"),
@@ -79,6 +81,27 @@ class ThreadFilter(admin.SimpleListFilter):
         """Ask as the index of messages by thread is made."""
         value = self.value() or ""
         return queryset.filter(group=int(value)) if _is_key(value) else queryset
+
+
+class DeadFilter(admin.SimpleListFilter):
+    """What no longer goes anywhere, by whether a channel lost it."""
+
+    title = "dead letters"
+    parameter_name = "dead"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ANN401  # Django's type is invariant
+        """Tell what a channel lost from what had nobody to go to."""
+        return [("lost", "A channel lost it"), ("nobody", "There was nobody to tell")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Notification]
+    ) -> QuerySet[Notification]:
+        """Narrow the list as the counts of the tabs are made."""
+        if self.value() == "lost":
+            return queryset.filter(state=_State.DEAD).exclude(channel_name="")
+        if self.value() == "nobody":
+            return queryset.filter(state=_State.DEAD, channel_name="")
+        return queryset
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +147,15 @@ ACTS: Final[dict[str, Act]] = {
         "Taken back.",
         is_dangerous=True,
     ),
+    "set-aside": Act(
+        outbox.set_aside,
+        outbox.set_aside_all,
+        "Set this message aside?",
+        "Set these messages aside?",
+        "Set aside",
+        "Dead messages are not tried again and no longer counted; they keep their error.",
+        "It is set aside.",
+    ),
 }
 
 
@@ -152,6 +184,7 @@ class NotificationAdmin(ReadAdmin[Notification]):
         "reason",
         "channel",
         ThreadFilter,
+        DeadFilter,
         before("created_at"),
         "created_at",
     ]
@@ -159,7 +192,7 @@ class NotificationAdmin(ReadAdmin[Notification]):
     search_help_text = "Words of the message, or a whole key of it"
     ordering = ["-id"]
     paginator = BoundedPaginator
-    actions = ["retry", "resend", "cancel"]
+    actions = ["retry", "resend", "cancel", "set_aside"]
 
     def get_urls(self) -> list[URLPattern]:
         """Add what may be done with one message."""
@@ -199,7 +232,7 @@ class NotificationAdmin(ReadAdmin[Notification]):
         return message_context(request, obj)
 
     def act_one(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
-        """Ask, then retry, resend or cancel one message."""
+        """Ask, then retry, resend, cancel or set aside one message."""
         if not request.user.has_perm(RESEND):
             raise PermissionDenied
         found = ACTS[name]
@@ -272,6 +305,12 @@ class NotificationAdmin(ReadAdmin[Notification]):
     ) -> TemplateResponse | None:
         return self._each(request, queryset, "cancel")
 
+    @admin.action(description="Set dead messages aside", permissions=["resend"])
+    def set_aside(
+        self, request: HttpRequest, queryset: QuerySet[Notification]
+    ) -> TemplateResponse | None:
+        return self._each(request, queryset, "set-aside")
+
     def _each(
         self, request: HttpRequest, queryset: QuerySet[Notification], name: str
     ) -> TemplateResponse | None:
@@ -280,7 +319,7 @@ class NotificationAdmin(ReadAdmin[Notification]):
             self,
             request,
             queryset,
-            action=name,
+            action=name.replace("-", "_"),
             title=found.many,
             effect=found.effect,
             is_dangerous=found.is_dangerous,
@@ -316,14 +355,14 @@ def _is_key(text: str) -> bool:
 
 def _tabs(request: HttpRequest) -> Iterator[Tab]:
     page = reverse("admin:notifications_notification_changelist")
-    chosen = request.GET.get("state__exact", "")
+    chosen = {f"{name}={request.GET.get(name)}" for name in ("state__exact", "dead")}
+    is_narrowed = any(view.query in chosen for view in VIEWS)
     for view in VIEWS:
-        state = view.query.partition("=")[2]
-        rows = Notification.objects.filter(state=view.counts).order_by("-id")
-        count = rows[:_MOST_COUNTED].count() if view.counts else 0
+        rows = Notification.objects.order_by("-id")
+        count = rows.filter(view.counts)[:_MOST_COUNTED].count() if view.counts else 0
         yield Tab(
             view.label,
             f"{page}?{view.query}" if view.query else page,
-            is_current=state == chosen,
+            is_current=view.query in chosen if view.query else not is_narrowed,
             count=count or None,
         )

@@ -40,6 +40,12 @@ WHY: Final[dict[str, str]] = {
 }
 """Why a message was made."""
 
+FOR_NOBODY: Final = (
+    "There was nobody to send it to. Mend what is told here, then set it aside; "
+    "it cannot be sent later."
+)
+"""How a message stands that no channel has lost."""
+
 STANDS: Final[dict[str, str]] = {
     _State.HELD: "It waits for the end of quiet hours.",
     _State.PENDING: "It is sent as soon as its channel takes it.",
@@ -47,13 +53,22 @@ STANDS: Final[dict[str, str]] = {
     _State.DEAD: "It could not be delivered. Mend the channel, then try it again.",
     _State.SUPERSEDED: "A newer message of the thread says more, so this one was not sent.",
     _State.SUPPRESSED: "Nobody was told.",
-    _State.CANCELLED: "It was taken back before it left.",
+    _State.CANCELLED: "Somebody took it back or set it aside, so it is not sent.",
 }
 """How a message stands, and what to do where something is to be done."""
 
 
+def stands(message: Notification) -> str:
+    """Return how a message stands, and what to do where something is to be done."""
+    if message.is_for_nobody:
+        return FOR_NOBODY
+    return STANDS[message.state]
+
+
 def state_badge(message: Notification) -> str:
     """Return how a message stands, in short."""
+    if message.is_for_nobody:
+        return badge(message.state, "Reached nobody", tone="warn")
     short = "Held" if message.state == _State.HELD else ""
     return badge(message.state, short)
 

@@ -58,6 +58,7 @@ class NotificationViewSet(ReadOnlyModelViewSet[Notification]):
         "retry": _RESEND,
         "resend": _RESEND,
         "cancel": _RESEND,
+        "set_aside": _RESEND,
     }
 
     def get_queryset(self) -> QuerySet[Notification]:
@@ -94,6 +95,12 @@ class NotificationViewSet(ReadOnlyModelViewSet[Notification]):
     def cancel(self, request: Request, pk: str) -> Response:
         """Take back a message that has not left."""
         return self._shown(outbox.cancel(actor=actor_of(request), notification_id=int(pk)))
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"], url_path="set-aside")
+    def set_aside(self, request: Request, pk: str) -> Response:
+        """Leave a dead message at that; it is not counted any more."""
+        return self._shown(outbox.set_aside(actor=actor_of(request), notification_id=int(pk)))
 
     def _shown(self, message: Notification, code: int = status.HTTP_200_OK) -> Response:
         return Response(self.get_serializer(message).data, status=code)

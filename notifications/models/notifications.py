@@ -82,6 +82,14 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         first = models.Subquery(earlier.order_by().values("pk")[:1])
         return self.alias(earlier=first).filter(earlier__isnull=True)
 
+    def lost(self) -> NotificationQuerySet:
+        """Return what a channel could not deliver."""
+        return self.filter(state=Notification.State.DEAD).exclude(channel_name="")
+
+    def for_nobody(self) -> NotificationQuerySet:
+        """Return what had nobody to go to, and says why."""
+        return self.filter(state=Notification.State.DEAD, channel_name="")
+
     def held_by(self, token: UUID) -> NotificationQuerySet:
         """Return what this claim still holds; a claim that was taken over holds nothing."""
         return self.pending().filter(lease_token=token)
@@ -227,6 +235,11 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def is_for_nobody(self) -> bool:
+        """Whether there was nobody to send it to, so that no channel has lost it."""
+        return self.state == self.State.DEAD and not self.channel_name
 
 
 class DeliveryAttempt(models.Model):

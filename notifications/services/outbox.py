@@ -1,11 +1,12 @@
-"""What people do with messages: retry, resend, cancel, one or many; each act is audited."""
+"""What people do with messages: retry, resend, cancel, set aside, one or many; all is audited."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.db.models.functions import Now
+from django.db.models import F, Value
+from django.db.models.functions import Concat, Left, Now
 from django.utils import timezone
 
 from audit.services.acts import audited
@@ -27,6 +28,7 @@ MOST_AT_ONCE: Final = 10_000
 
 _WAITING: Final = (Notification.State.PENDING, Notification.State.HELD)
 _NAMED: Final = 20
+_ERROR_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,19 @@ def cancel(*, actor: Actor, notification_id: int) -> Notification:
 
 
 @audited
+def set_aside(*, actor: Actor, notification_id: int) -> Notification:
+    """Leave a dead message at that: it needs nobody any more, and keeps its error.
+
+    Raises InvalidTransitionError if it is not dead.
+    """
+    message = _locked(notification_id)
+    if not _set_aside([message.pk], actor):
+        _refuse(f"Only a dead message can be set aside; this one is {message.state}.")
+    record(actor=actor, action="notification.set_aside", target=message)
+    return _fresh(message)
+
+
+@audited
 def retry_all(*, actor: Actor, chosen: Chosen) -> Bulk:
     """Try all dead messages among the chosen ones again, under their keys.
 
@@ -174,6 +189,26 @@ def cancel_all(*, actor: Actor, chosen: Chosen) -> Bulk:
     return _told(actor, "notification.cancelled_all", chosen, done, waiting)
 
 
+@audited
+def set_aside_all(*, actor: Actor, chosen: Chosen) -> Bulk:
+    """Leave all dead messages among the chosen ones at that, also those that were for nobody.
+
+    At most MOST_AT_ONCE; the rest is counted.
+    """
+    dead = chosen.rows().filter(state=Notification.State.DEAD)
+    done = _set_aside(_first(dead), actor)
+    return _told(actor, "notification.set_aside_all", chosen, done, dead)
+
+
+def _set_aside(ids: Sequence[int], actor: Actor) -> int:
+    dead = Notification.objects.filter(pk__in=ids, state=Notification.State.DEAD)
+    words = Value(f"Set aside by {actor.name}. "[:_ERROR_CHARACTERS])
+    return dead.update(
+        state=Notification.State.CANCELLED,
+        last_error=Left(Concat(words, F("last_error")), _ERROR_CHARACTERS),
+    )
+
+
 def _cancel(rows: NotificationQuerySet, actor: Actor) -> int:
     return (
         rows.filter(state__in=_WAITING)
@@ -182,7 +217,7 @@ def _cancel(rows: NotificationQuerySet, actor: Actor) -> int:
             state=Notification.State.CANCELLED,
             lease_until=None,
             lease_token=None,
-            last_error=f"Cancelled by {actor.name}"[:300],
+            last_error=f"Cancelled by {actor.name}"[:_ERROR_CHARACTERS],
         )
     )
 

@@ -212,11 +212,8 @@ def _latency_card() -> Card:
 
 
 def _messages() -> tuple[Card, list[Notification]]:
-    states = Notification.State
-    pending, dead = (
-        Notification.objects.filter(state=state)[:_MOST_COUNTED].count()
-        for state in (states.PENDING, states.DEAD)
-    )
+    found = Notification.objects
+    pending, dead = (rows[:_MOST_COUNTED].count() for rows in (found.pending(), found.lost()))
     page = reverse("admin:notifications_notification_changelist")
     card = Card(
         "Messages waiting",

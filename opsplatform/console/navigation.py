@@ -62,7 +62,7 @@ def _open_incidents() -> int:
 
 
 def _dead_messages() -> int:
-    found = Notification.objects.filter(state=Notification.State.DEAD)
+    found = Notification.objects.lost()
     return found[: _MOST_COUNTED + 1].count()
 
 

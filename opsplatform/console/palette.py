@@ -79,7 +79,7 @@ COMMANDS: Final[Sequence[Command]] = (
         "Dead letters",
         "admin:notifications_notification_changelist",
         needs=("notifications.view_notification",),
-        query="state__exact=dead",
+        query="dead=lost",
     ),
     Command("Add a user", "admin:accounts_user_add", needs=("accounts.add_user",)),
     Command("Your account", "account"),

@@ -246,7 +246,12 @@ def test_a_message_reads_as_its_receiver_reads_it(as_role, make_webhook):
 
 @pytest.mark.parametrize(
     ("state", "act", "becomes"),
-    [("dead", "retry", "pending"), ("pending", "cancel", "cancelled"), ("sent", "resend", "sent")],
+    [
+        ("dead", "retry", "pending"),
+        ("pending", "cancel", "cancelled"),
+        ("sent", "resend", "sent"),
+        ("dead", "set-aside", "cancelled"),
+    ],
 )
 def test_the_page_of_a_message_asks_then_acts(as_role, make_webhook, state, act, becomes):
     message = alert_to(make_webhook())
@@ -267,7 +272,7 @@ def test_the_page_of_a_message_asks_then_acts(as_role, make_webhook, state, act,
     assert Notification.objects.filter(original=message).count() == (1 if act == "resend" else 0)
 
 
-@pytest.mark.parametrize("act", ["retry", "resend", "cancel"])
+@pytest.mark.parametrize("act", ["retry", "resend", "cancel", "set-aside"])
 def test_a_reader_finds_no_act_on_the_page_of_a_message(as_role, make_webhook, act):
     message = alert_to(make_webhook())
     before = Notification.objects.values().get()
@@ -288,7 +293,7 @@ def test_tabs_of_the_queue_show_one_state_each(as_role, make_webhook):
     Notification.objects.filter(pk=dead.pk).update(state="dead", last_error="No.")
     client = as_role("operator")
 
-    page = client.get(QUEUE, {"state__exact": "dead"}).content.decode()
+    page = client.get(QUEUE, {"dead": "lost"}).content.decode()
 
     assert "lost one" in page
     assert "waiting one" not in page

@@ -11,11 +11,11 @@ from django.utils.html import format_html
 
 from core.components import Column, Table, badge, when
 from notifications.admin.words import (
-    STANDS,
     WHY,
     page_of,
     severity_badge,
     span,
+    stands,
     state_badge,
     told_to,
     url_of,
@@ -41,8 +41,10 @@ ACTS: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "retry": ("Try again", frozenset({_State.DEAD})),
     "resend": ("Send once more", frozenset({_State.SENT})),
     "cancel": ("Cancel", frozenset({_State.PENDING, _State.HELD})),
+    "set-aside": ("Set aside", frozenset({_State.DEAD})),
 }
 """What may be done with a message, and how it must stand for that."""
+_WITHOUT_CHANNEL: Final = frozenset({"cancel", "set-aside"})
 
 
 def message_context(request: HttpRequest, message: Notification) -> dict[str, Any]:
@@ -55,11 +57,13 @@ def message_context(request: HttpRequest, message: Notification) -> dict[str, An
         "state": state_badge(message),
         "severity": severity_badge(message.severity, is_over=said.status == "resolved"),
         "receiver": told_to(message),
-        "stands": STANDS[message.state],
+        "stands": stands(message),
         "acts": [
             (name, words, reverse(f"admin:notifications_notification_{name}", args=[message.pk]))
             for name, (words, states) in ACTS.items()
-            if may_act and message.state in states and (name == "cancel" or message.channel_id)
+            if may_act
+            and message.state in states
+            and (name in _WITHOUT_CHANNEL or message.channel_id)
         ],
         "headline": headline(said, limit=_HEADLINE_CHARACTERS),
         "said": said,
