@@ -12,8 +12,8 @@ from audit.models import AuditRecord
 from core.actors import SYSTEM
 from core.crypto import keyed_digest
 from notifications.consumers import Consumer
-from notifications.services import conversation, live, livehub
-from tests.support.sockets import KEY, PATH, Line, cookie, hub, sign_in
+from notifications.services import conversation, live
+from tests.support.sockets import KEY, PATH, Line, come_back, cookie, hub, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -317,8 +317,6 @@ def test_a_full_process_says_when_to_come_back(settings, session):
         assert await second.closed() == 1013
         await first.leave()
         # With Redis, the place is free with the next sweep.
-        await asyncio.sleep(livehub.RECHECK_SECONDS + 0.3)
-        third = await Line(hub, cookie(session)).accepted()
-        await third.frame("hello")
+        await come_back(hub, cookie(session))
 
     converse(talk)

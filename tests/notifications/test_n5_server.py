@@ -24,6 +24,7 @@ from tests.support.servers import unused_port
 from tests.support.sockets import (
     KEY,
     PATH,
+    PATIENCE,
     code_of,
     cookie,
     dialled,
@@ -303,23 +304,37 @@ class Small(GuardedProtocol):
     """The protocol with room for ten."""
 
     most_connections = 10
-    head_seconds = 0.3
+    head_seconds = 60
+
+
+class Hasty(GuardedProtocol):
+    """The protocol with room for ten, which soon ends who never asks."""
+
+    most_connections = 10
+    head_seconds = 2
+
+
+def test_more_connections_than_there_is_room_for_are_refused():
+    with contextlib.ExitStack() as stack, served(protocol=Small) as server:
+        for _ in range(10):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        with socket.create_connection(("127.0.0.1", server.port)) as refused:
+            assert refused.recv(100).startswith(b"HTTP/1.1 503 ")
 
 
 def test_connections_that_never_ask_take_no_place_for_long(dial, settings):
-    with served(protocol=Small) as server:
-        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(10)]
-        with socket.create_connection(("127.0.0.1", server.port)) as refused:
-            assert refused.recv(100).startswith(b"HTTP/1.1 503 ")
-        time.sleep(0.8)
+    with contextlib.ExitStack() as stack, served(protocol=Hasty) as server:
+        address = ("127.0.0.1", server.port)
+        idle = [stack.enter_context(socket.create_connection(address, PATIENCE)) for _ in range(10)]
+        for connection in idle:
+            while connection.recv(100):
+                continue
         # A connection that was upgraded is not watched as one that never asks.
         line = dial(server.port)
         line.read_until(b"hello")
-        time.sleep(0.8)
+        time.sleep(Hasty.head_seconds + 0.5)
         line.say(SUBSCRIBE)
         line.read_until(b"subscribed")
-        for connection in idle:
-            connection.close()
 
 
 def test_a_client_catches_up_after_a_restart():

@@ -27,6 +27,7 @@ from tests.support.sockets import (
     KEY,
     Line,
     code_of,
+    come_back,
     dialled,
     frame_of,
     hub,
@@ -87,9 +88,7 @@ def test_a_place_that_another_process_took_is_taken(settings):
             refused = await Line(second, HEADERS).accepted()
             assert await refused.closed() == 1013
             await line.leave()
-            await asyncio.sleep(livehub.RECHECK_SECONDS + 0.3)
-            again = await Line(second, HEADERS).accepted()
-            await again.frame("hello")
+            await come_back(second, HEADERS)
 
     asyncio.run(asyncio.wait_for(main(), 90))
 

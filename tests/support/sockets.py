@@ -76,6 +76,13 @@ def looks() -> Iterator[list[float]]:
         livehub.still_granted = real
 
 
+async def until(is_so: Callable[[], Any]) -> None:
+    """Wait until it is so, however long the machine takes."""
+    async with asyncio.timeout(PATIENCE):
+        while not is_so():  # noqa: ASYNC110  # nothing announces it
+            await asyncio.sleep(0.02)
+
+
 async def in_db(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Run code that uses the database beside the event loop, and leave no connection behind."""
 
@@ -188,6 +195,17 @@ class Line:
         told = {f"topic:{name}": seq for name, seq in cursors.items()}
         self.say({"type": "subscribe", "topics": list(topics), "cursors": told})
         return hello
+
+
+async def come_back(live: LiveHub, headers: dict[str, str]) -> Line:
+    """Return the connection of a client that comes again and again until there is a place."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            line = await Line(live, headers).accepted()
+            if (await line.frame())["type"] == "hello":
+                return line
+            assert await line.closed() == 1013
+            await asyncio.sleep(0.1)
 
 
 @contextlib.asynccontextmanager
