@@ -13,10 +13,12 @@ from accounts.actors import person_id_of
 from core.errors import ForbiddenError
 from core.rest.permissions import SIGNED_IN
 from notifications import selectors
-from notifications.engine.audiences import ASKED, allowed_topics, audiences_of
+from notifications.engine.audiences import ASKED, allowed_topics, audiences_of, is_withheld
 from notifications.engine.follower import MOST_BEHIND
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from rest_framework.request import Request
 
 
@@ -82,11 +84,12 @@ class FeedView(APIView):
                 message = "There is no such audience, or it is not yours."
                 raise ForbiddenError(message)
             seq = positions[audience].seq
-            told |= _next(audience, asked.validated_data.get("after", seq), seq)
+            after = asked.validated_data.get("after", seq)
+            told |= _next(audience, after, seq, granted)
         return Response(told, headers={"Cache-Control": "no-store"})
 
 
-def _next(audience: str, after: int, seq: int) -> dict[str, object]:
+def _next(audience: str, after: int, seq: int, granted: Collection[str]) -> dict[str, object]:
     found = []
     resync = after > seq or seq - after > MOST_BEHIND
     if not resync and after < seq:
@@ -97,7 +100,7 @@ def _next(audience: str, after: int, seq: int) -> dict[str, object]:
         {
             "seq": entry.seq,
             "kind": entry.kind,
-            "data": entry.data,
+            "data": {} if is_withheld(audience, entry.kind, granted) else entry.data,
             "at": entry.at.isoformat(timespec="milliseconds"),
         }
         for entry in found

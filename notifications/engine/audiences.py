@@ -30,9 +30,15 @@ INCIDENTS: Final = "topic:incidents"
 SERVICES: Final = "topic:services"
 
 
+MESSAGE: Final = "message"
+"""The entry of a person's own feed that tells of an alert."""
+
+_OWN: Final = "user:"
+
+
 def of_user(user_id: UUID) -> str:
     """Return the audience that is one person."""
-    return f"user:{user_id}"
+    return f"{_OWN}{user_id}"
 
 
 def allowed_topics(granted: Collection[str]) -> frozenset[str]:
@@ -47,3 +53,11 @@ def audiences_of(topics: Collection[str], user_id: UUID | None) -> frozenset[str
     if user_id is not None:
         found.add(of_user(user_id))
     return frozenset(found)
+
+
+def is_withheld(audience: str, kind: str, granted: Collection[str]) -> bool:
+    """Tell whether what an entry says must stay hidden: alerts of one's own feed are alerts too.
+
+    Its number is told all the same, so that nothing seems to be missing.
+    """
+    return audience.startswith(_OWN) and kind == MESSAGE and TOPICS["alerts"] not in granted

@@ -132,7 +132,7 @@ class Follower:
                 self._hub.follow(socket, audience, cursor)
                 return
             else:
-                cursor = await self._replay(socket, ring, cursor)
+                cursor = await self._replay(socket, audience, ring, cursor)
 
     async def advance(self) -> None:
         """Read and send what is new, once per audience for all its followers."""
@@ -208,10 +208,10 @@ class Follower:
                     return
             ring.extend_left(older)
 
-    async def _replay(self, socket: Socket, ring: _Ring, cursor: int) -> int:
+    async def _replay(self, socket: Socket, audience: str, ring: _Ring, cursor: int) -> int:
         """Send some of what a connection missed, as fast as it reads; return how far it is."""
         for frame in ring.after(cursor, _BURST):
-            if socket.queue or not self._hub.send(socket, frame):
+            if socket.queue or not self._hub.send_entry(socket, frame, audience):
                 break
             cursor += 1
         if socket.queue:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from notifications.engine.audiences import is_withheld
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
@@ -84,6 +86,14 @@ def event(entry: Entry) -> bytes:
         data=entry.data,
         at=entry.at.isoformat(timespec="milliseconds"),
     )
+
+
+def shown(frame: bytes, granted: Collection[str]) -> bytes:
+    """Return the frame of an entry as somebody with these permissions may read it."""
+    told = orjson.loads(text_of(frame))
+    if is_withheld(told["audience"], told["kind"], granted):
+        return _framed(orjson.dumps(told | {"data": {}}))
+    return frame
 
 
 def text_of(frame: bytes) -> str:

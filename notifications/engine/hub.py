@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Final
 
 from notifications.engine import frames
+from notifications.engine.audiences import MESSAGE, is_withheld
 from notifications.engine.sockets import Socket
 
 if TYPE_CHECKING:
@@ -191,6 +192,12 @@ class Hub:
         self.stats["metrics_replaced"] += replaced
         return True
 
+    def send_entry(self, socket: Socket, frame: bytes, audience: str) -> bool:
+        """Send an entry, as far as the connection may read it at this moment."""
+        if is_withheld(audience, MESSAGE, socket.granted):
+            frame = frames.shown(frame, socket.granted)
+        return self.send(socket, frame)
+
     def drop_slow(self, socket: Socket) -> None:
         """End a connection that does not read; its client comes back and catches up."""
         self.stats["slow_closes"] += 1
@@ -201,7 +208,7 @@ class Hub:
         for socket in [*self._followers.get(audience, {}).values()]:
             if socket.cursors.get(audience, seq) < seq:
                 socket.cursors[audience] = seq
-                self.send(socket, frame)
+                self.send_entry(socket, frame, audience)
         if delay is not None:
             self._delays.append(max(delay, 0.0))
 

@@ -16,7 +16,14 @@ from core.components import Tab
 from core.pagebase import page, render
 from core.rest.permissions import SIGNED_IN
 from notifications.engine import places
-from notifications.engine.audiences import ALERTS, ASKED, allowed_topics, audiences_of, of_user
+from notifications.engine.audiences import (
+    ALERTS,
+    ASKED,
+    MESSAGE,
+    allowed_topics,
+    audiences_of,
+    of_user,
+)
 from notifications.models import Event, Notification
 from notifications.selectors.inbox import (
     ALERT_KINDS,
@@ -181,7 +188,7 @@ def _tabs(query: QueryDict, found: Inbox, wanted: Wanted, *, has_alerts: bool) -
             count=min(counts[kind], _MOST_COUNTED) if counts.get(kind) else None,
         )
         for kind, label in _KIND_TABS.items()
-        if kind != "alert" or has_alerts
+        if kind not in {"alert", MESSAGE} or has_alerts
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import TYPE_CHECKING, Final, Literal
 
-from notifications.engine.audiences import ALERTS, of_user
+from notifications.engine.audiences import ALERTS, MESSAGE, of_user
 from notifications.models import FeedEntry
 from notifications.selectors.feeds import positions
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from notifications.selectors.feeds import Position
 
 INBOX_PAGE: Final = 50
-OWN_KINDS: Final = ("message", "job.finished")
+OWN_KINDS: Final = (MESSAGE, "job.finished")
 ALERT_KINDS: Final = ("alert", "escalation")
 KINDS: Final = (*OWN_KINDS, *ALERT_KINDS)
 """What stands in the centre."""
@@ -115,8 +115,9 @@ def _page(
 ) -> Inbox:
     bounds = start or {name: position.seq + 1 for name, position in places.items()}
     backwards = direction == "before"
+    kinds = _kinds(places, wanted)
     found = [
-        _some(name, position, wanted, direction, bounds[name], limit + 1)
+        _some(name, position, wanted, kinds, direction, bounds[name], limit + 1)
         for name, position in places.items()
     ]
     # Feeds keep their own order, whatever the clocks of the processes say that wrote them.
@@ -148,24 +149,32 @@ def _has_newer(places: Mapping[str, Position], place: Place) -> bool:
     return any(position.seq > place[name] for name, position in places.items())
 
 
+def _kinds(places: Mapping[str, Position], wanted: Wanted) -> list[str]:
+    """Return what is to be shown; a message tells of an alert, and so needs the right to those."""
+    sees_alerts = ALERTS in places
+    chosen = [wanted.kind] if wanted.kind else KINDS
+    return [kind for kind in chosen if sees_alerts or kind != MESSAGE]
+
+
 def _some(
     audience: str,
     position: Position,
     wanted: Wanted,
+    kinds: Collection[str],
     direction: Direction,
     bound: int,
     limit: int,
 ) -> list[Line]:
     """Return entries of one feed, beginning at the bound."""
-    kinds = ALERT_KINDS if audience == ALERTS else OWN_KINDS
-    if wanted.kind and wanted.kind not in kinds:
+    kinds = [kind for kind in (ALERT_KINDS if audience == ALERTS else OWN_KINDS) if kind in kinds]
+    if not kinds:
         return []
     rows: QuerySet[FeedEntry] = FeedEntry.objects.filter(audience=audience)
     if direction == "before":
         rows = rows.filter(seq__lt=bound).order_by("-seq")
     else:
         rows = rows.filter(seq__gt=bound).order_by("seq")
-    rows = rows.filter(kind__in=[wanted.kind] if wanted.kind else kinds)
+    rows = rows.filter(kind__in=kinds)
     if wanted.severity:
         rows = rows.filter(severity=wanted.severity)
     if wanted.is_unread:

@@ -212,9 +212,11 @@ document.addEventListener("ops:event", ({ detail }) => {
   if (!isNews(audience)) return;
   const feed = (feeds[audience] ??= { seq: 0, read: 0 });
   feed.seq = Math.max(feed.seq, seq);
-  list?.(detail);
+  // What a person may no longer read has a number alone.
+  if (detail.data.title) list?.(detail);
   showUnread();
   read();
+  if (!detail.data.title) return;
   // What a tab catches up with is old news.
   if (now() - new Date(at) > 60000) return;
   news ??= import(toasts.dataset.news);

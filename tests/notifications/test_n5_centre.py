@@ -102,15 +102,17 @@ def test_an_empty_centre_says_what_will_stand_there(page):
     assert "Mark all as read" not in said
 
 
-def test_who_may_not_see_alerts_sees_what_was_sent_to_them(console, make_user):
+def test_who_may_not_see_alerts_sees_only_jobs_of_their_own(console, make_user):
     person = make_user(role="user")
     alert("Shop is down")
-    tell(person, "Yours")
+    tell(person, "Sent while it was allowed")
+    tell(person, "Yours", kind="job.finished", ok=True)
 
     answer = console(person).get(CENTRE)
 
     assert titles(answer) == ["Yours"]
     assert "every alert" not in answer.content.decode()
+    assert "To you" not in answer.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,39 @@ def test_a_person_hears_what_is_meant_for_them_alone(make_user, session, operato
     converse(talk)
 
 
+def test_own_messages_say_nothing_once_the_right_to_see_alerts_is_gone(
+    make_user, session, operator
+):
+    own = f"user:{operator.pk}"
+    roles = [*make_user(role="user").groups.all()]
+
+    def tell(title):
+        live.publish(own, "message", {"title": title, "service": "shop"})
+        live.publish(own, "job.finished", {"title": "Report"})
+
+    async def heard(line, count):
+        told = [await line.frame("event") for _ in range(count)]
+        return [(one["seq"], one["kind"], one["data"].get("title")) for one in told]
+
+    async def talk(hub):
+        line = await Line(hub, cookie(session)).accepted()
+        await line.subscribe()
+        await line.frame("subscribed")
+        await in_db(tell, "shop is down")
+        first = [(1, "message", "shop is down"), (2, "job.finished", "Report")]
+        assert await heard(line, 2) == first
+        await in_db(operator.groups.set, roles)
+        await line.frame("subscribed")
+        await in_db(tell, "shop is slow")
+        bare = [(3, "message", None), (4, "job.finished", "Report")]
+        assert await heard(line, 2) == bare
+        late = await Line(hub, cookie(session)).accepted()
+        late.say({"type": "subscribe", "topics": [], "cursors": {own: 0}})
+        assert await heard(late, 4) == [(1, "message", None), first[1], *bare]
+
+    converse(talk)
+
+
 def test_another_subscription_takes_the_place_of_the_first(session):
     async def talk(hub):
         line = await Line(hub, cookie(session)).accepted()

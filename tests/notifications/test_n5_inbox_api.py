@@ -129,6 +129,19 @@ def test_who_may_not_see_alerts_gets_their_own_alone(api, make_user):
     assert [entry["data"]["title"] for entry in told["entries"]] == ["Done"]
 
 
+@pytest.mark.parametrize("query", [{}, {"kind": "message"}, {"severity": "critical"}])
+def test_messages_of_alerts_are_gone_with_the_right_to_see_alerts(api, make_user, query):
+    person = make_user(role="user")
+    api.force_authenticate(person)
+    said = {"title": "Shop is down", "severity": "critical", "service": "shop"}
+    live.publish(of_user(person.pk), "message", said)
+
+    assert api.get(INBOX, query).json()["entries"] == []
+    feed = api.get("/api/notifications/feed", {"audience": of_user(person.pk), "after": 0}).json()
+    [entry] = feed["entries"]
+    assert (entry["seq"], entry["kind"], entry["data"]) == (1, "message", {})
+
+
 def test_reading_is_remembered_and_goes_forward_only(api, operator):
     for _ in range(3):
         alert("Shop is down")
