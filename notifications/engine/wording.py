@@ -159,8 +159,11 @@ def fit(
     What was cut ends with an ellipsis and the `tail`, which is escaped already. It is cut before it
     is escaped, so that no escape is torn apart.
     """
+    # No character measures less than one, so that nothing beyond this has to be looked at.
+    is_short = len(text) <= limit
+    text = text[: limit + 1]
     whole = escape(text)
-    if measure(whole) <= limit:
+    if is_short and measure(whole) <= limit:
         return whole
     ending = f"{ELLIPSIS}{tail}"
     if measure(ending) > limit:

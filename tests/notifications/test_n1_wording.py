@@ -148,3 +148,14 @@ def test_user_and_password_of_a_url_are_secret_as_written_and_as_meant():
     found = set(secrets_of_url("https://ann:pass%21word@h.example/hook"))
 
     assert {"ann", "pass%21word", "pass!word"} <= found
+
+
+def test_only_as_much_is_escaped_as_could_be_told():
+    seen = []
+
+    def escape(text):
+        seen.append(len(text))
+        return text.replace("*", "")
+
+    assert wording.fit("*" * 64_000, limit=100, escape=escape) == "…"
+    assert max(seen) <= 101
