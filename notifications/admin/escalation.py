@@ -12,6 +12,7 @@ from accounts.actors import actor_of
 from core.adminbase import SettingsAdmin
 from core.components import Column, Table, badge, when
 from notifications.admin.escalation_form import ChainForm
+from notifications.admin.words import joined
 from notifications.models import EscalationChain, EscalationRun
 from notifications.selectors import escalation as selectors
 from notifications.services import chains
@@ -160,5 +161,7 @@ def _last(run: EscalationRun) -> str:
         return "It waits for its first step."
     last = run.log[-1]
     step = f"Step {last['step']}" if last["step"] else "After the steps"
+    if names := last.get("names"):
+        return f"{step}: told {joined(names)}. {last['why']}".strip()
     messages = "1 message" if last["told"] == 1 else f"{last['told']} messages"
     return f"{step}: {messages}. {last['why']}".strip()

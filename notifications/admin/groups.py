@@ -18,7 +18,7 @@ from core.components import Tab, when
 from core.errors import DomainError
 from notifications.admin.contexts.threads import ACKNOWLEDGE, standing, thread_context
 from notifications.admin.words import severity_badge
-from notifications.models import Event, Group, GroupMember
+from notifications.models import Event, Group, GroupMember, Notification
 from notifications.services import acknowledgements
 
 if TYPE_CHECKING:
@@ -107,7 +107,9 @@ class GroupAdmin(ReadAdmin[Group]):
             .values("count")
         )
         count = Coalesce(Subquery(holding, output_field=IntegerField()), 0)
-        return super().get_queryset(request).annotate(holding=count)
+        sent = Notification.objects.filter(group=OuterRef("pk")).exclude(channel_name="")
+        newest = Subquery(sent.order_by("-seq", "-pk").values("created_at")[:1])
+        return super().get_queryset(request).annotate(holding=count, newest=newest)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -164,7 +166,8 @@ class GroupAdmin(ReadAdmin[Group]):
 
     @admin.display(description="Last message")
     def told(self, group: Group) -> str:
-        return when(group.last_sent_at, "none yet")
+        newest = getattr(group, "newest", None)
+        return when(max(filter(None, (group.last_sent_at, newest)), default=None), "none yet")
 
     @admin.display(description="Takes care")
     def carer(self, group: Group) -> str:

@@ -213,7 +213,7 @@ class NotificationAdmin(ReadAdmin[Notification]):
         match = request.resolver_match
         if match is not None and match.url_name == "notifications_notification_changelist":
             # The snapshot is most of a row, and a list does not show it.
-            return rows.defer("payload")
+            return rows.select_related("user").defer("payload")
         return rows.select_related("event", "group", "user")
 
     def changelist_view(
@@ -266,9 +266,12 @@ class NotificationAdmin(ReadAdmin[Notification]):
     @admin.display(description="Message", ordering="title")
     def message(self, message: Notification) -> str:
         if message.reason == Notification.Reason.FIRST:
-            return message.title
-        reason = message.get_reason_display()
-        return format_html('{} <span class="quiet">{}</span>', message.title, reason)
+            return format_html('<span class="two-lines">{}</span>', message.title)
+        return format_html(
+            '<span class="two-lines">{}</span> <span class="quiet">{}</span>',
+            message.title,
+            message.get_reason_display(),
+        )
 
     @admin.display(description="Tries", ordering="attempts")
     def tries(self, message: Notification) -> str:

@@ -84,10 +84,11 @@ def standing_badge(event: Event) -> str:
 
 
 def told_to(message: Notification) -> str:
-    """Return where a message goes, its address masked."""
+    """Return whom a message is for and where it goes, its address masked."""
     address = shown_address(message.recipient)
     quiet = format_html(' <span class="quiet">{}</span>', address) if address else ""
-    return format_html("{}{}", message.channel_name or "nobody", quiet)
+    person = f"{message.user}, by " if message.user is not None else ""
+    return format_html("{}{}{}", person, message.channel_name or "nobody", quiet)
 
 
 def page_of(request: HttpRequest, noun: str, key: object, text: object) -> str:

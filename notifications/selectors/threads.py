@@ -29,7 +29,7 @@ def story_of(dedup_keys: Collection[str]) -> Story:
     members = GroupMember.objects.filter(dedup_key__in=dedup_keys)
     found = Group.objects.filter(pk__in=members.values("group"))
     threads = list(found.order_by("-id")[:SHOWN])
-    rows = Notification.objects.defer("payload").order_by("-id")
+    rows = Notification.objects.select_related("user").defer("payload").order_by("-id")
     messages = {
         message.pk: message
         for message in [

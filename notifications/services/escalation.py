@@ -27,6 +27,7 @@ from notifications.models import (
 from notifications.selectors import escalation as selectors
 from notifications.selectors import oncall
 from notifications.selectors.people import gravity, targets_of, why_unreachable
+from notifications.selectors.silenced import silenced_until
 from notifications.selectors.targets import targets_of_channels
 from notifications.services import live, outgoing
 from notifications.services.live import News
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 100
+SILENCED: Final = "Everything that holds is silenced, so nobody was told."
 _LOG_KEPT: Final = 100
 _REASON: Final = Notification.Reason.ESCALATION
 _State = EscalationRun.State
@@ -148,7 +150,13 @@ def _move(run_id: int) -> bool:
     if not group.is_open or not _holding(group).exists():
         # Its end is on its way to people, and what comes back begins anew.
         return stop(group)
-    _advance(run, group, now)
+    until = silenced_until(group)
+    if until is not None:
+        run.next_step_at = until
+        if not run.log or run.log[-1]["why"] != SILENCED:
+            _note(run, now, step=0, told=[], why=SILENCED)
+    else:
+        _advance(run, group, now)
     run.log = run.log[-_LOG_KEPT:]
     run.save()
     return True
@@ -201,27 +209,27 @@ def _take(run: EscalationRun, group: Group, index: int, now: datetime) -> int:
     """Tell those of one step; return how many messages that makes."""
     name = f"Step {index + 1} of {run.chain_name}"
     targets, gaps = _targets(run.steps[index], group.severity, now)
-    told = 0
+    told: list[Notification] = []
     if targets:
         note = f"Nobody has acknowledged this yet. {name}."
-        told = len(outgoing.enqueue(group, targets=targets, reason=_REASON, note=note))
+        told = outgoing.enqueue(group, targets=targets, reason=_REASON, note=note)
     if not told:
         why = f"{name} reached nobody: {'; '.join(gaps) or 'it names nobody'}."
         outgoing.note_unsent(group, reason=_REASON, why=why)
     _note(run, now, step=index + 1, told=told, why="; ".join(gaps))
-    return told
+    return len(told)
 
 
 def _tell_everybody(run: EscalationRun, group: Group, now: datetime) -> int:
     """Tell every shared channel, since the escalation itself has reached nobody."""
     shared = Channel.objects.filter(enabled=True, is_for_people=False).order_by("name")
     targets = targets_of_channels(shared)
-    told = 0
+    told: list[Notification] = []
     if targets:
         note = f"The escalation {run.chain_name} reaches nobody, so every channel is told."
-        told = len(outgoing.enqueue(group, targets=targets, reason=_REASON, note=note))
+        told = outgoing.enqueue(group, targets=targets, reason=_REASON, note=note)
     _note(run, now, step=0, told=told, why="The steps reached nobody, so every channel was told.")
-    return told
+    return len(told)
 
 
 def _targets(step: Step, severity: str, now: datetime) -> tuple[list[Target], list[str]]:
@@ -265,7 +273,7 @@ def _people(step: Step, now: datetime, gaps: list[str]) -> list[User]:
 def _end_unanswered(run: EscalationRun, group: Group, now: datetime) -> None:
     run.state, run.next_step_at, run.ended_at = _State.EXHAUSTED, None, now
     text = f"Everybody of {run.chain_name} was told, and nobody has acknowledged it."
-    _note(run, now, step=0, told=0, why=text)
+    _note(run, now, step=0, told=[], why=text)
     data = {
         "title": group.title,
         "severity": group.severity,
@@ -278,10 +286,21 @@ def _end_unanswered(run: EscalationRun, group: Group, now: datetime) -> None:
     live.append([News(ALERTS, "escalation", data)])
 
 
-def _note(run: EscalationRun, now: datetime, *, step: int, told: int, why: str) -> None:
+def _note(
+    run: EscalationRun, now: datetime, *, step: int, told: list[Notification], why: str
+) -> None:
     run.log.append(
-        {"at": now.isoformat(timespec="seconds"), "step": step, "told": told, "why": why}
+        {"at": now.isoformat(), "step": step, "told": len(told), "names": _names(told), "why": why}
     )
+
+
+def _names(told: list[Notification]) -> list[str]:
+    """Return whom messages are for, each once: the person, or the channel that others share."""
+    people = get_user_model().objects.in_bulk({row.user_id for row in told if row.user_id})
+    names = [
+        str(people[row.user_id]) if row.user_id in people else row.channel_name for row in told
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _begin(group: Group, name: str, steps: list[Step], repeats: int) -> EscalationRun | None:

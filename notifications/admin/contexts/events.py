@@ -97,7 +97,7 @@ def _messages(event: Event) -> list[Notification]:
         for entry in event.decided or []
         if isinstance(entry, dict) and entry.get("group")
     ]
-    rows = Notification.objects.defer("payload").order_by("-id")
+    rows = Notification.objects.select_related("user").defer("payload").order_by("-id")
     found = {message.pk: message for message in rows.filter(event=event)[:_SHOWN]}
     if groups and event.routed_at is not None:
         later = rows.filter(group__in=groups, created_at__gte=event.routed_at)

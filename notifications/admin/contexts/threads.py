@@ -13,7 +13,15 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 
 from core.components import Column, Table, badge, when
-from notifications.admin.words import WHY, page_of, severity_badge, span, state_badge, told_to
+from notifications.admin.words import (
+    WHY,
+    joined,
+    page_of,
+    severity_badge,
+    span,
+    state_badge,
+    told_to,
+)
 from notifications.engine.wording import is_web
 from notifications.models import EscalationRun, Event, Notification
 from notifications.selectors import routing
@@ -182,7 +190,8 @@ def _of_events(group: Group, members: Iterable[GroupMember]) -> Iterator[Moment]
 
 
 def _of_messages(request: HttpRequest, group: Group) -> Iterator[Moment]:
-    found = list(group.notifications.defer("payload").order_by("-seq", "-pk")[:_MESSAGES_SHOWN])
+    rows = group.notifications.select_related("user").defer("payload")
+    found = list(rows.order_by("-seq", "-pk")[:_MESSAGES_SHOWN])
     for (_seq, reason), rows in groupby(found, key=lambda row: (row.seq, row.reason)):
         sent = list(rows)
         counts = Counter(Notification.State(row.state).label.lower() for row in sent)
@@ -212,18 +221,23 @@ def _tone(sent: Iterable[Notification]) -> str:
 
 def _of_escalations(group: Group) -> Iterator[Moment]:
     for run in group.escalations.order_by("-pk")[:_RUNS_SHOWN]:
-        yield Moment(run.started_at, f"Escalation {run.chain_name} began", "warn", _next(run))
-        for entry in run.log:
-            at = parse_datetime(str(entry.get("at", "")))
-            if at is None:
-                continue
-            step = entry.get("step") or ""
-            title = f"Escalation {run.chain_name}" + (f": step {step}" if step else "")
-            yield Moment(at, title, "warn", str(entry.get("why") or _told(entry.get("told"))))
-        if run.ended_at is not None:
-            tone = "bad" if run.state == EscalationRun.State.EXHAUSTED else "ok"
-            words = f"Escalation {run.chain_name}: {run.get_state_display().lower()}"
-            yield Moment(run.ended_at, words, tone)
+        # The newest first, as also those of one moment are shown.
+        yield from reversed(list(_of_run(run)))
+
+
+def _of_run(run: EscalationRun) -> Iterator[Moment]:
+    yield Moment(run.started_at, f"Escalation {run.chain_name} began", "warn", _next(run))
+    for entry in run.log:
+        at = parse_datetime(str(entry.get("at", "")))
+        if at is None:
+            continue
+        step = entry.get("step") or ""
+        title = f"Escalation {run.chain_name}" + (f": step {step}" if step else "")
+        yield Moment(at, title, "warn", _said(entry))
+    if run.ended_at is not None:
+        tone = "bad" if run.state == EscalationRun.State.EXHAUSTED else "ok"
+        words = f"Escalation {run.chain_name}: {run.get_state_display().lower()}"
+        yield Moment(run.ended_at, words, tone)
 
 
 def _next(run: EscalationRun) -> str:
@@ -232,12 +246,22 @@ def _next(run: EscalationRun) -> str:
     return format_html("Its next step comes {}.", when(run.next_step_at))
 
 
-def _told(told: object) -> str:
-    if isinstance(told, list):
-        return f"Told {', '.join(map(str, told))}." if told else "It reached nobody."
-    if isinstance(told, int):
-        return f"It reached {told}." if told else "It reached nobody."
-    return str(told or "")
+def _said(entry: dict[str, Any]) -> str:
+    """Return in words whom a step told, and whom it could not."""
+    names, told = entry.get("names"), entry.get("told")
+    words = str(entry.get("why") or "")
+    if names:
+        more = f" {words[:1].upper()}{words[1:].rstrip('.')}." if words else ""
+        return f"It told {joined(names)}.{more}"
+    # Steps of before the names were kept know only how many.
+    return words or (f"It reached {told}." if told else "It reached nobody.")
+
+
+def last_message(group: Group) -> datetime | None:
+    """Return when people were sent something last, by whatever decided it."""
+    sent = group.notifications.exclude(channel_name="").order_by("-seq", "-pk")
+    newest = sent.values_list("created_at", flat=True).first()
+    return max(filter(None, (group.last_sent_at, newest)), default=None)
 
 
 def _facts(request: HttpRequest, group: Group) -> Iterator[tuple[str, object]]:
@@ -252,8 +276,8 @@ def _facts(request: HttpRequest, group: Group) -> Iterator[tuple[str, object]]:
         yield "Next message", when(group.flush_at)
     if group.repeat_at is not None and group.acked_at is None:
         yield "Told again", when(group.repeat_at)
-    if group.last_sent_at is not None:
-        yield "Last message", when(group.last_sent_at)
+    if (last := last_message(group)) is not None:
+        yield "Last message", when(last)
     yield "Messages decided", group.last_seq
     if group.acked_at is not None:
         yield "Acknowledged", when(group.acked_at)

@@ -67,7 +67,8 @@ def _stands(thread: Group) -> str:
 def _receiver(message: Notification) -> str:
     address = shown_address(message.recipient)
     quiet = format_html(' <span class="quiet">{}</span>', address) if address else ""
-    return format_html("{}{}", message.channel_name or "nobody", quiet)
+    person = f"{message.user}, by " if message.user is not None else ""
+    return format_html("{}{}{}", person, message.channel_name or "nobody", quiet)
 
 
 def _page(noun: str, key: int) -> str:
