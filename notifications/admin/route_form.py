@@ -8,9 +8,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from core.errors import InvalidInputError
+from notifications.admin.lengths import LengthField
 from notifications.admin.matchers import MatchersField
 from notifications.engine import matching
 from notifications.models import Channel, EscalationChain, Event, Route
+from notifications.models.routes import DAY_SECONDS
 
 GATHER: Final = (
     ("alert", "Each alert in a thread of its own"),
@@ -26,8 +28,9 @@ class RouteForm(forms.ModelForm[Route]):
     matchers = MatchersField(
         label="When",
         required=False,
-        help_text="All of them must hold; none means every alert. A field is kind, severity, "
-        "status, service, or label.name. For one of several values, part them by commas.",
+        help_text="All of them must hold. Only a route that lets the routes below be asked as well "
+        "may have none. A field is kind, severity, status, service, or label.name. For one of "
+        "several values, part them by commas.",
     )
     channels = forms.ModelMultipleChoiceField(
         # Those for people alone have no recipients of their own.
@@ -54,6 +57,13 @@ class RouteForm(forms.ModelForm[Route]):
         max_length=500,
         help_text="kind, severity, service or label.name; several are parted by commas.",
     )
+    group_wait_seconds = LengthField(label="First message after", most=3_600)
+    group_interval_seconds = LengthField(label="Next message after", most=DAY_SECONDS)
+    repeat_seconds = LengthField(
+        label="Tell again every",
+        help_text="While it still holds; 0 for never.",
+        most=7 * DAY_SECONDS,
+    )
 
     class Meta:
         model = Route
@@ -68,14 +78,10 @@ class RouteForm(forms.ModelForm[Route]):
         labels: ClassVar = {
             "enabled": "On",
             "go_on": "Ask the routes below as well",
-            "group_wait_seconds": "First message after, in seconds",
-            "group_interval_seconds": "Next message after, in seconds",
-            "repeat_seconds": "Tell again every, in seconds",
         }
         help_texts: ClassVar = {
             "enabled": "",
             "go_on": "Instead of ending the search here.",
-            "repeat_seconds": "While it still holds; 0 for never.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Django's signature

@@ -156,7 +156,9 @@ def test_the_form_adds_a_route_through_the_service(as_role, make_webhook):
         ({"same": "", "gather": "same"}, "Name what they have in common, such as service."),
         ({"same": "status"}, "Alerts cannot be gathered by status."),
         ({"name": "taken"}, "this Name already exists."),
-        ({"group_wait_seconds": "3601"}, "less than or equal to 3600"),
+        ({"repeat_seconds": "4 weeks"}, "Write a length such as 30 s"),
+        ({"repeat_seconds": ""}, "This field is required."),
+        ({"group_wait_seconds": "3601"}, "At most 1 h."),
     ],
 )
 def test_what_cannot_be_is_told_beside_its_field(as_role, make_webhook, changes, told):
@@ -304,3 +306,24 @@ def test_deleting_asks_and_keeps_the_threads(as_role, make_webhook):
 
     assert not Route.objects.filter(pk=route.pk).exists()
     assert AuditRecord.objects.filter(action="route.deleted").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [("30", 30), ("30 s", 30), ("5min", 300), ("1 h 30 min", 5_400), ("2 d", 172_800), ("0", 0)],
+)
+def test_a_length_is_written_with_units(as_role, make_webhook, typed, seconds):
+    as_role("admin").post(ADD, form(make_webhook(), repeat_seconds=typed))
+
+    assert Route.objects.get(name="Payments").repeat_seconds == seconds
+
+
+def test_the_form_shows_lengths_with_units(as_role, make_webhook):
+    route = make_route(make_webhook(), repeat_seconds=14_400, group_wait_seconds=90)
+    change = reverse("admin:notifications_route_change", args=[route.pk])
+
+    page = as_role("admin").get(change).content.decode()
+
+    assert re.search(r'name="repeat_seconds" value="4 h"', page)
+    assert re.search(r'name="group_wait_seconds" value="1 min 30 s"', page)
+    assert "Only a route that lets the routes below be asked as well may have none." in page
