@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TITLE_CHARACTERS: Final = 256
 TEXT_CHARACTERS: Final = 4_096
+# The rest is for what happened.
+LINKS_CHARACTERS: Final = 1_500
 _COLOURS: Final = {
     "critical": 0xB5123B,
     "warning": 0xD97706,
@@ -29,14 +31,15 @@ _COLOURS: Final = {
 }
 _NEUTRAL: Final = 0x1D4ED8
 _MARKUP: Final = re.compile(r"([\\*_~`|\[\]()<>#@:-])")
+_BETWEEN: Final = " | "
 _UNKNOWN_WEBHOOK: Final = 10_015
 
 
 def render(errand: Errand) -> OutgoingRequest:
     """Build the request; it waits for the message, whose number is the proof."""
     message = errand.message
-    linked = wording.links(message)
-    places = " | ".join(f"[{escape(name)}](<{url}>)" for name, url in linked)
+    linked = wording.links_within(message, limit=LINKS_CHARACTERS, size=_size)
+    places = _BETWEEN.join(_place(name, url) for name, url in linked)
     url = wording.main_link(message)
     tail = f" [The rest](<{url}>)" if url else ""
     room = TEXT_CHARACTERS - wording.utf16(places) - 2
@@ -88,6 +91,14 @@ def classify(response: OutgoingResponse, *, secrets: Sequence[str], now: datetim
         wait_seconds=told.get("retry_after"),
         gone=gone,
     )
+
+
+def _place(name: str, url: str) -> str:
+    return f"[{escape(name)}](<{url}>)"
+
+
+def _size(name: str, url: str) -> int:
+    return wording.utf16(_place(name, url)) + len(_BETWEEN)
 
 
 def escape(text: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # A longer message becomes a file, and the whole JSON may have twice as much.
 TEXT_BYTES: Final = 4_096
 BODY_BYTES: Final = 2 * TEXT_BYTES
+LINKS_BYTES: Final = 2_500
 # Newer servers refuse a title of more than 1,024 bytes.
 TITLE_CHARACTERS: Final = 200
 _MOST_ACTIONS: Final = 3
@@ -62,6 +63,10 @@ def classify(response: OutgoingResponse, *, secrets: Sequence[str], now: datetim
     )
 
 
+def _size(name: str, url: str) -> int:
+    return wording.utf8(name) + wording.utf8(url)
+
+
 def _request(errand: Errand, limit: int) -> OutgoingRequest:
     message = errand.message
     stands = wording.standing(message)
@@ -74,7 +79,7 @@ def _request(errand: Errand, limit: int) -> OutgoingRequest:
     }
     if url := wording.main_link(message):
         body["click"] = url
-    linked = wording.links(message)
+    linked = wording.links_within(message, limit=LINKS_BYTES, size=_size)
     # Acknowledgement stands last, and must not be the one left out.
     chosen = [*linked[: _MOST_ACTIONS - 1], linked[-1]] if len(linked) > _MOST_ACTIONS else linked
     if chosen:

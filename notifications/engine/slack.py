@@ -22,6 +22,7 @@ _COLOURS: Final = {
     "resolved": "#13713a",
     "acknowledged": "#6b7280",
 }
+_BETWEEN: Final = "  |  "
 _NEUTRAL: Final = "#1d4ed8"
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 # What chat.postMessage says with status 200 when trying again may help.
@@ -61,8 +62,8 @@ def render(errand: Errand) -> OutgoingRequest:
     tail = f" <{url}|The rest>" if url else ""
     text = wording.fit(errand.text(), limit=SECTION_CHARACTERS, escape=escape, tail=tail)
     blocks: list[object] = [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]
-    places = "  |  ".join(f"<{url}|{escape(name)}>" for name, url in wording.links(message))
-    if 0 < len(places) <= SECTION_CHARACTERS:
+    linked = wording.links_within(message, limit=SECTION_CHARACTERS, size=_size)
+    if places := _BETWEEN.join(_place(name, url) for name, url in linked):
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": places}})
     body: dict[str, object] = {
         "text": title,
@@ -111,6 +112,14 @@ def classify(response: OutgoingResponse, *, secrets: Sequence[str], now: datetim
 def escape(text: str) -> str:
     """Return text in which Slack finds no link, mention or command."""
     return text.translate(_ESCAPES)
+
+
+def _place(name: str, url: str) -> str:
+    return f"<{url}|{escape(name)}>"
+
+
+def _size(name: str, url: str) -> int:
+    return len(_place(name, url)) + len(_BETWEEN)
 
 
 def _line(body: bytes) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from notifications.engine.errands import Errand
 
 TEXT_CHARACTERS: Final = 4_096
+# Of links only the names count; the rest is for what happened.
+NAMES_CHARACTERS: Final = 1_000
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
@@ -27,7 +29,7 @@ def render(errand: Errand) -> OutgoingRequest:
     """
     message = errand.message
     title = wording.headline(message, limit=300)
-    linked = wording.links(message)
+    linked = wording.links_within(message, limit=NAMES_CHARACTERS, size=_size)
     names = " | ".join(name for name, _ in linked)
     # Counted before escaping, as Telegram counts; what surrounds the text is counted generously.
     room = TEXT_CHARACTERS - wording.utf16(title) - wording.utf16(names) - 10
@@ -71,6 +73,10 @@ def classify(response: OutgoingResponse, *, secrets: Sequence[str], now: datetim
         advice=_advice(response.status, words, asked),
         wait_seconds=asked.get("retry_after"),
     )
+
+
+def _size(name: str, _url: str) -> int:
+    return wording.utf16(name) + len(" | ")
 
 
 def escape(text: str) -> str:

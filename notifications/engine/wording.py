@@ -126,6 +126,22 @@ def links(message: Message) -> list[tuple[str, str]]:
     return sorted(usable, key=lambda link: link[0] == ACKNOWLEDGE)
 
 
+def links_within(
+    message: Message, *, limit: int, size: Callable[[str, str], int]
+) -> list[tuple[str, str]]:
+    """Return as many links as fit, that to acknowledge in any case; `size` measures one of them."""
+    found = links(message)
+    room = limit - sum(size(*link) for link in found if link[0] == ACKNOWLEDGE)
+    kept = []
+    for link in found:
+        if link[0] != ACKNOWLEDGE:
+            if size(*link) > room:
+                continue
+            room -= size(*link)
+        kept.append(link)
+    return kept
+
+
 def main_link(message: Message) -> str:
     """Return where the whole story stands; empty if nowhere."""
     return next((url for name, url in links(message) if name != ACKNOWLEDGE), "")
