@@ -59,7 +59,7 @@ def finish(*, claim: Claim, results: Sequence[Result]) -> bool:
         failed = [r for r in ours if r.outcome.verdict is not Verdict.DELIVERED]
         dead = [result.message.pk for result in failed if _end_failed(claim, result)]
         DeliveryAttempt.objects.bulk_create(_attempt(result) for result in ours)
-        go_on = _note_health(claim.channel, [result.outcome for result in ours])
+        go_on = _note_health(claim.channel, [r.outcome for r in ours if not _is_personal(r)])
         fallback.stand_in(dead)
     if len(ours) < len(results):
         lost = sorted(r.message.pk for r in results if r.message.pk not in held)
@@ -139,6 +139,13 @@ def _attempt(result: Result) -> DeliveryAttempt:
         detail=storable(outcome.detail, limit=ERROR_CHARACTERS),
         excerpt=storable(outcome.excerpt, limit=EXCERPT_CHARACTERS),
     )
+
+
+def _is_personal(result: Result) -> bool:
+    """Tell whether this says nothing about the channel: one person's own address was refused."""
+    is_asked = _asked(result.outcome) > 0
+    is_refused = result.outcome.verdict is Verdict.REFUSED and not is_asked
+    return is_refused and result.message.user_id is not None
 
 
 def _note_health(channel: Channel, outcomes: Sequence[Outcome]) -> bool:

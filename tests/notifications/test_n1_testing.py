@@ -11,7 +11,9 @@ from notifications.models import Channel, Notification
 from notifications.services.senders import prepare
 from notifications.services.testing import send_test
 from tests.notifications.conftest import break_seal
+from tests.notifications.providers import TELEGRAM_TOKEN, Said, TelegramServer
 from tests.notifications.receivers import Answer
+from tests.notifications.sending import made
 
 pytestmark = pytest.mark.django_db
 
@@ -140,3 +142,34 @@ def test_drill_copy_opens_no_way_to_a_receiver(make_webhook, make_mail_channel, 
 def test_unknown_channel_is_not_found():
     with pytest.raises(NotFoundError):
         send_test(actor=SYSTEM, channel_id="00000000-0000-4000-8000-000000000000")
+
+
+def test_wrong_address_of_one_person_pauses_the_channel_for_nobody(make_provider, make_user):
+    telegram = make_provider(TelegramServer)
+    channel = made("telegram", {"token": TELEGRAM_TOKEN, "chat_id": "42"})
+    ada = make_user(role="operator")
+    telegram.prepared = [
+        Said(400, {"ok": False, "error_code": 400, "description": "Bad Request: chat not found"})
+        for _ in range(6)
+    ]
+
+    for _ in range(6):
+        [answer] = send_test(actor=SYSTEM, channel_id=channel.pk, recipient="1", user_id=ada.pk)
+        assert not answer.delivered
+
+    channel.refresh_from_db()
+    assert (channel.fails, channel.open_until, channel.last_error) == (0, None, "")
+    assert Notification.objects.filter(state="dead").count() == 6
+
+
+def test_address_of_many_that_is_refused_counts_against_its_channel(make_provider):
+    telegram = make_provider(TelegramServer)
+    channel = made("telegram", {"token": TELEGRAM_TOKEN, "chat_id": "42"})
+    telegram.prepared = [
+        Said(400, {"ok": False, "error_code": 400, "description": "Bad Request: chat not found"})
+    ]
+
+    send_test(actor=SYSTEM, channel_id=channel.pk)
+
+    channel.refresh_from_db()
+    assert channel.fails == 1
