@@ -31,6 +31,7 @@ _OF_NEWS: Final = {
     _Reason.NEW_RESOLVED,
     _Reason.STORM,
 }
+_ENDS: Final = {_Reason.NEW_RESOLVED, _Reason.ALL_RESOLVED}
 _THREAD: Final = "thread"
 
 
@@ -73,6 +74,8 @@ class Telling:
     event_id: int
     lasted: str = ""
     """For how long it held, if it is over."""
+    urgency: str = ""
+    """As grave as the gravest of its news; the message itself tells what still holds."""
 
 
 def members_of(group_ids: Iterable[int]) -> dict[int, list[Member]]:
@@ -111,6 +114,7 @@ def compose(
     reason: str,
     seq: int,
     note: str = "",
+    urgency: str = "",
 ) -> Telling:
     """Return what a thread says of these alerts, of which there is at least one."""
     lead = chosen[0]
@@ -140,7 +144,7 @@ def compose(
         resolved=len(resolved),
         note=note,
     )
-    return Telling(message, lead.event_id, length)
+    return Telling(message, lead.event_id, length, urgency or message.severity)
 
 
 def dedup_key_of(group: Group) -> str:
@@ -181,7 +185,7 @@ def _page() -> str:
 
 
 def _last(member: Member, reason: str) -> tuple[int, int]:
-    is_first = member.status == (_RESOLVED if reason == _Reason.NEW_RESOLVED else _FIRING)
+    is_first = member.status == (_RESOLVED if reason in _ENDS else _FIRING)
     return (not is_first, -member.event_id)
 
 
@@ -194,7 +198,7 @@ def _title(group: Group, chosen: Sequence[Member], event: Event, reason: str) ->
     if group.group_key == grouping.STORM_KEY:
         subject = "Many alerts"
     if reason == _Reason.ALL_RESOLVED:
-        return f"{subject}: all {len(chosen):,} alerts are over"
+        return _title_of_end(subject, chosen, event)
     if reason == _Reason.NEW_RESOLVED and news > 1:
         return f"{subject}: {news:,} more are over, {firing:,} still hold"
     if reason in {_Reason.NEW_ALERTS, _Reason.UPDATE, _Reason.NEW_RESOLVED} and news == 1:
@@ -204,6 +208,15 @@ def _title(group: Group, chosen: Sequence[Member], event: Event, reason: str) ->
     if reason in {_Reason.FIRST, _Reason.UPDATE}:
         return f"{subject}: {news:,} alerts"
     return f"{subject}: {firing:,} alerts hold" if firing > 1 else event.title
+
+
+def _title_of_end(subject: str, chosen: Sequence[Member], event: Event) -> str:
+    over = sum(m.status == _RESOLVED for m in chosen)
+    more = len(chosen) - over
+    title = f"{subject}: all {over:,} alerts are over" if over > 1 else event.title
+    if not more:
+        return title
+    return f"{title}; {more:,} more {'messages' if more > 1 else 'message'}"
 
 
 def _labels(group: Group) -> dict[str, str]:

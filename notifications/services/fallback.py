@@ -64,7 +64,8 @@ def late() -> int:
     if not _some_channel_has_one() or DispatchHold.objects.exists():
         return 0
     waiting = _replaceable().pending().filter(priority=Notification.Priority.CRITICAL)
-    is_old = Q(created_at__lte=_ago(LATE))
+    # Its day begins when it may leave: made, released, or tried again by hand.
+    is_old = Q(expires_at__lte=_ago(LATE - LIFETIME))
     rests = Q(channel__open_until__gt=Now()) | Q(channel__enabled=False)
     with transaction.atomic():
         return _stand_in(_unreplaced(waiting.filter(is_old | rests)), "has not delivered it yet")

@@ -172,8 +172,8 @@ class _Batch:
 
     def write(self) -> int:
         """Write messages, what was told by them, and the threads; return how many spoke."""
-        events = events_of([speech.chosen for speech in self.speeches] + [self.short])
-        over = [s for s in self.speeches if s.reason == _Reason.ALL_RESOLVED]
+        events = events_of([s.chosen for s in self.speeches] + [[m] for m in self.short])
+        over = [s for s in self.speeches if s.reason == _Reason.ALL_RESOLVED or _ends_graver(s)]
         reached = reached_by((s.group.pk for s in over if s.group.last_seq), with_switched_off=True)
         # Whoever has not even got the message of before needs no second one.
         waiting = untried_by(s.group.pk for s in self.speeches if s.reason == _Reason.REPEAT)
@@ -184,14 +184,15 @@ class _Batch:
         for speech in self.speeches:
             group = speech.group
             severity = self._severity(speech)
+            urgency = grouping.worst([severity, *_just_over(speech)])
             if group.is_open and speech.reason != _Reason.REPEAT:
                 group.repeat_at = self._repeat_at(group)
             targets = [
                 target
-                for target in unique([*self._targets(group, severity), *reached.get(group.pk, ())])
+                for target in unique([*self._targets(group, urgency), *reached.get(group.pk, ())])
                 if (group.pk, target.channel.pk, target.recipient) not in waiting
             ]
-            if not targets and group.is_open and group.repeat_at is not None:
+            if not targets and group.is_open:
                 group.repeat_at = self.now + TRY_AGAIN
             if not targets and speech.reason == _Reason.REPEAT:
                 continue
@@ -205,6 +206,7 @@ class _Batch:
                 reason=speech.reason,
                 seq=group.last_seq,
                 note=speech.note,
+                urgency=urgency,
             )
             group.title = telling.message.title
             spoke.append(speech)
@@ -257,7 +259,7 @@ class _Batch:
             return grouping.worst(firing)
         if speech.reason == _Reason.ALL_RESOLVED:
             # As grave as what people were told.
-            return speech.group.severity
+            return grouping.worst([speech.group.severity, *(m.severity for m in speech.chosen)])
         return grouping.worst(m.severity for m in speech.chosen)
 
     def _targets(self, group: Group, severity: str) -> list[Target]:
@@ -341,6 +343,19 @@ class _Batch:
         at_work = EscalationRun.objects.filter(group__in=ended, state=EscalationRun.State.ACTIVE)
         for key in list(at_work.values_list("group", flat=True)):
             escalation.stop(ended[key])
+
+
+def _just_over(speech: _Speech) -> list[str]:
+    """Return how grave was what is told to be over while something else holds."""
+    if speech.reason != _Reason.NEW_RESOLVED:
+        return []
+    return [m.severity for m in speech.chosen if m.status == _RESOLVED]
+
+
+def _ends_graver(speech: _Speech) -> bool:
+    """Tell whether something graver is over than what still holds: all who were told hear it."""
+    holds = grouping.worst(m.severity for m in speech.chosen if m.status == _FIRING)
+    return grouping.gravity(grouping.worst(_just_over(speech))) > grouping.gravity(holds)
 
 
 def _standing(members: Iterable[Member]) -> Standing:

@@ -63,6 +63,14 @@ _PRIORITIES: Final = {
 # What an acknowledgement answers, and what a repeat gives way to.
 _ANSWERED: Final = frozenset({_Reason.ESCALATION, _Reason.ACK_EXPIRED, _Reason.REPEAT})
 _GIVES_WAY: Final = frozenset({_Reason.REPEAT})
+# What tells of all that holds in a thread.
+_OF_ALL: Final = _ANSWERED | {
+    _Reason.FIRST,
+    _Reason.NEW_ALERTS,
+    _Reason.UPDATE,
+    _Reason.NEW_RESOLVED,
+    _Reason.STORM,
+}
 
 
 def priority_of(severity: str) -> Notification.Priority:
@@ -188,7 +196,7 @@ class Outbox:
             row.user_id = target.user_id
             # Whoever is told in person gets a link of their own while it is sent.
             row.payload = dict(shared if target.user_id is None else payload)
-            until = quiet_until(target, self._quiet, message.severity, self.now)
+            until = quiet_until(target, self._quiet, row.severity, self.now)
             if until is not None:
                 row.state = _State.HELD
                 row.next_at = until
@@ -237,8 +245,8 @@ class Outbox:
             group=group,
             thread_key=thread_key(group.pk) if group is not None else message.dedup_key,
             seq=message.seq,
-            severity=message.severity,
-            priority=priority_of(message.severity),
+            severity=telling.urgency or message.severity,
+            priority=priority_of(telling.urgency or message.severity),
             reason=message.reason,
             title=message.title,
             payload=message.to_payload() if not channel else {},
@@ -280,7 +288,7 @@ class Outbox:
             before = [
                 old
                 for old in older.get((row.group_id, row.channel_id, row.recipient), ())
-                if old.seq < row.seq and _gives_way(old.reason, row.reason)
+                if old.seq < row.seq and _gives_way(old, row)
             ]
             if not before:
                 continue
@@ -310,10 +318,15 @@ class Outbox:
                 found.setdefault(end, []).extend(strays)
 
 
-def _gives_way(old: str, new: str) -> bool:
-    if new == _Reason.ALL_RESOLVED:
+def _gives_way(old: Notification, new: Notification) -> bool:
+    if new.reason == _Reason.ALL_RESOLVED:
         return True
-    return old in (_ANSWERED if new == _Reason.ACKNOWLEDGED else _GIVES_WAY)
+    if new.reason == _Reason.ACKNOWLEDGED:
+        return old.reason in _ANSWERED
+    if old.state == _State.HELD and new.state == _State.PENDING and new.reason in _OF_ALL:
+        # At the end of quiet hours it would come after what tells of more.
+        return True
+    return old.reason in _GIVES_WAY
 
 
 def _untried() -> Q:

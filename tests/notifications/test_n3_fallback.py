@@ -10,6 +10,7 @@ from core.keyring import KeyringError
 from core.logs import encode
 from notifications.engine.base import Outcome, Verdict
 from notifications.models import Channel, Group, Notification
+from notifications.models.notifications import LIFETIME
 from notifications.services import fallback, holds
 from notifications.services.claims import claim, expire
 from notifications.services.composing import thread_url
@@ -63,7 +64,8 @@ def instead() -> list[Notification]:
 
 
 def minutes_ago(minutes: float) -> dict[str, object]:
-    return {"created_at": timezone.now() - timedelta(minutes=minutes)}
+    moment = timezone.now() - timedelta(minutes=minutes)
+    return {"created_at": moment, "expires_at": moment + LIFETIME}
 
 
 def test_refused_message_goes_to_the_fallback_at_once(channel, other, group):
