@@ -71,7 +71,10 @@ def render(message: Message, envelope: Envelope) -> EmailMessage:
 
 
 def parse_address(value: str, *, header: str, name: str = "") -> Address:
-    """Return the address, its domain in ASCII; raises HeaderRefusedError."""
+    """Return the address, its domain in ASCII; raises HeaderRefusedError.
+
+    One that begins like an option of a program, or leads to a machine by its number, is none.
+    """
     refusal = f"The {header} header cannot hold this address; write it as name@example.com."
     local, _, domain = value.rpartition("@")
     try:
@@ -85,7 +88,14 @@ def parse_address(value: str, *, header: str, name: str = "") -> Address:
     possible = len(value) <= ADDRESS_CHARACTERS and value.isprintable() and " " not in value
     if not (local and domain and local.isascii() and possible):
         raise HeaderRefusedError(refusal)
+    if local.startswith("-") or _is_machine(address.domain):
+        raise HeaderRefusedError(refusal)
     return address
+
+
+def _is_machine(domain: str) -> bool:
+    """Tell whether it is the number of a machine: the relay would deliver there past our guard."""
+    return domain.startswith("[") or domain.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _message_id(key: str, domain: str) -> str:

@@ -138,6 +138,10 @@ def test_mails_of_one_incident_form_a_thread():
         "<ada@example.com>",
         "ädä@example.com",
         "a" * 250 + "@b.de",
+        "-oX@example.com",
+        "ada@[127.0.0.1]",
+        "ada@[IPv6:::1]",
+        "ada@127.0.0.1",
         "",
     ],
 )
