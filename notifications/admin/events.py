@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
 from django.urls import reverse
+from django.utils.html import format_html
 
 from core.adminlists import BoundedPaginator, before, named
 from core.adminpages import ReadAdmin
@@ -66,7 +67,7 @@ class EventAdmin(ReadAdmin[Event]):
 
     @admin.display(description="Alert", ordering="title")
     def alert(self, event: Event) -> str:
-        return event.title
+        return format_html('<span class="two-lines">{}</span>', event.title)
 
     @admin.display(description="Who is told", ordering="routing")
     def told(self, event: Event) -> str:
