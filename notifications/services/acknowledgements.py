@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from audit.services.acts import audited
@@ -16,10 +16,12 @@ from core.drill import is_drill
 from core.errors import InvalidTransitionError, NotFoundError
 from notifications import signals
 from notifications.models import EscalationRun, Event, Group, GroupMember, Notification
+from notifications.selectors.silenced import silenced_until
 from notifications.services import escalation, outgoing
 from notifications.services.escalation import one_by_one
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -33,14 +35,16 @@ BATCH: Final = 100
 
 
 @audited
-def acknowledge(*, actor: Actor, group_id: int) -> Group:
+def acknowledge(*, actor: Actor, group_id: int, by_link: Notification | None = None) -> Group:
     """Say that somebody takes care of all that holds in a thread; its escalation ends.
+
+    `by_link` is the message whose link was used: it covers only what that message could tell of.
 
     Of a critical one it holds for half an hour; then people are told again. What stands above an
     alert, such as its incident, learns of it after the commit. Raises InvalidTransitionError if it
     is over, or if somebody has acknowledged it already.
     """
-    group = _locked(group_id)
+    group, others = _locked_together(group_id)
     if not group.is_open:
         message = "It is over already: there is nothing left to acknowledge."
         raise InvalidTransitionError(message)
@@ -51,11 +55,19 @@ def acknowledge(*, actor: Actor, group_id: int) -> Group:
     if not keys:
         message = "Nothing of it holds any more: there is nothing left to acknowledge."
         raise InvalidTransitionError(message)
+    if by_link is not None and joined_since(group, by_link):
+        message = "Other alerts have joined it since this message was sent."
+        raise InvalidTransitionError(message)
     now = timezone.now()
     _holding(group).update(acked_at=now, acked_severity=F("severity"))
     is_critical = group.severity == Event.Severity.CRITICAL
-    _take_care(group, actor, at=now, until=now + HOLDS if is_critical else None)
-    record(actor=actor, action="alert.acknowledged", target=group)
+    until = now + HOLDS if is_critical else None
+    _take_care(group, actor, at=now, until=until)
+    for other in others:
+        _cover(other, keys, actor, until=until)
+    # Whoever reads a message that was passed on can use its link: the log tells that apart.
+    way: dict[str, Any] = {"via": "link", "message": by_link.pk} if by_link is not None else {}
+    record(actor=actor, action="alert.acknowledged", target=group, **way)
     told = partial(
         signals.acknowledged.send_robust,
         sender=Group,
@@ -67,6 +79,11 @@ def acknowledge(*, actor: Actor, group_id: int) -> Group:
     return group
 
 
+def joined_since(group: Group, message: Notification) -> bool:
+    """Tell whether alerts hold in a thread that a message of it could not tell of."""
+    return _holding(group).filter(since__gt=message.created_at).exists()
+
+
 def follow(*, dedup_key: str, actor: Actor, until: datetime | None = None) -> int:
     """Take over an acknowledgement that was given above; return how many threads it concerns.
 
@@ -75,13 +92,23 @@ def follow(*, dedup_key: str, actor: Actor, until: datetime | None = None) -> in
     """
     count = 0
     for group in _threads(dedup_key):
-        now = timezone.now()
-        known = _holding(group).filter(dedup_key=dedup_key)
-        count += known.update(acked_at=now, acked_severity=F("severity"))
-        if group.acked_at is not None:
+        count += _cover(group, [dedup_key], actor, until=until)
+        is_alone = not _holding(group).exclude(dedup_key=dedup_key).exists()
+        # Who cares for this alert says nothing of the others: theirs runs out as it was.
+        if group.acked_at is not None and is_alone:
             Group.objects.filter(pk=group.pk).update(ack_expires_at=until)
-        elif not _holding(group).filter(escalation.UNKNOWN).exists():
-            _take_care(group, actor, at=now, until=until)
+    return count
+
+
+def _cover(
+    group: Group, dedup_keys: Collection[str], actor: Actor, *, until: datetime | None
+) -> int:
+    """Note of which alerts of a thread somebody takes care; of the thread, if it is of all."""
+    now = timezone.now()
+    known = _holding(group).filter(dedup_key__in=dedup_keys)
+    count = known.update(acked_at=now, acked_severity=F("severity"))
+    if group.acked_at is None and not _holding(group).filter(escalation.UNKNOWN).exists():
+        _take_care(group, actor, at=now, until=until)
     return count
 
 
@@ -118,6 +145,10 @@ def _expire(group_id: int) -> bool:
     if group.ack_expires_at is None or group.ack_expires_at > timezone.now():
         return False
     carer = group.acked_name or "Somebody"
+    if group.is_open and (until := silenced_until(group)) is not None:
+        # What is silenced calls nobody; whoever takes care goes on doing so.
+        Group.objects.filter(pk=group.pk).update(ack_expires_at=until)
+        return False
     escalation.forget_acknowledgement(group)
     if not group.is_open or not _holding(group).exists():
         return False
@@ -150,6 +181,21 @@ def _threads(dedup_key: str) -> list[Group]:
     members = GroupMember.objects.filter(dedup_key=dedup_key).values("group")
     open_ones = Group.objects.select_for_update().filter(pk__in=members, closed_at=None)
     return list(open_ones.order_by("pk"))
+
+
+def _locked_together(group_id: int) -> tuple[Group, list[Group]]:
+    """Return a thread and the other open ones of its alerts, locked in their order."""
+    keys = GroupMember.objects.filter(group=group_id, status=Event.Status.FIRING)
+    same = GroupMember.objects.filter(
+        dedup_key__in=keys.values("dedup_key"), status=Event.Status.FIRING
+    )
+    wanted = Q(pk=group_id) | Q(pk__in=same.values("group"), closed_at=None)
+    groups = list(Group.objects.select_for_update().filter(wanted).order_by("pk"))
+    found = next((group for group in groups if group.pk == group_id), None)
+    if found is None:
+        message = "There is no such thread."
+        raise NotFoundError(message)
+    return found, [group for group in groups if group.pk != group_id]
 
 
 def _holding(group: Group) -> QuerySet[GroupMember]:

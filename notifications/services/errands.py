@@ -37,7 +37,7 @@ def told(row: Notification) -> Message:
     key = _group_key(message.thread)
     if key is None:
         return message
-    url = links.acknowledge_url(key, row.user_id, row.created_at)
+    url = links.acknowledge_url(key, row.user_id, row.pk or 0, row.created_at)
     return replace(message, links={**message.links, ACKNOWLEDGE: url})
 
 

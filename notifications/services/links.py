@@ -19,17 +19,18 @@ from django.utils.crypto import salted_hmac
 LASTS: Final = timedelta(hours=24)
 """For how long a message can be acknowledged by its link."""
 
-_SALT: Final = "notifications.acknowledge.v1"
-_BODY: Final = struct.Struct(">16s16sI")
+_SALT: Final = "notifications.acknowledge.v2"
+_BODY: Final = struct.Struct(">16s16sQI")
 _PROOF_BYTES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a link says: who may acknowledge which thread, and until when."""
+    """What a link says: who may acknowledge which thread, by which message, and until when."""
 
     group_key: UUID
     user_id: UUID
+    message_id: int
     expires_at: datetime
 
     @property
@@ -38,14 +39,14 @@ class Pass:
         return self.expires_at <= timezone.now()
 
 
-def acknowledge_url(group_key: UUID, user_id: UUID, since: datetime) -> str:
-    """Return the address of the page where this person acknowledges this thread.
+def acknowledge_url(group_key: UUID, user_id: UUID, message_id: int, since: datetime) -> str:
+    """Return the address of the page where this person acknowledges what this message told.
 
     It is made while a message is sent and stored nowhere: whoever knows it acts as the person. It
     works for a day from `since`, the time of the message.
     """
     expires = int((since + LASTS).timestamp())
-    body = _BODY.pack(group_key.bytes, user_id.bytes, expires)
+    body = _BODY.pack(group_key.bytes, user_id.bytes, message_id, expires)
     token = base64.urlsafe_b64encode(body + _proof(body)).decode().rstrip("=")
     return settings.BASE_URL.rstrip("/") + reverse("acknowledge", args=[token])
 
@@ -65,8 +66,13 @@ def read(token: str) -> Pass | None:
     body, proof = raw[: _BODY.size], raw[_BODY.size :]
     if len(body) != _BODY.size or not compare_digest(proof, _proof(body)):
         return None
-    group_key, user_id, expires = _BODY.unpack(body)
-    return Pass(UUID(bytes=group_key), UUID(bytes=user_id), datetime.fromtimestamp(expires, UTC))
+    group_key, user_id, message_id, expires = _BODY.unpack(body)
+    return Pass(
+        UUID(bytes=group_key),
+        UUID(bytes=user_id),
+        message_id,
+        datetime.fromtimestamp(expires, UTC),
+    )
 
 
 def _proof(body: bytes) -> bytes:

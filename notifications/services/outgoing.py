@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -18,6 +18,7 @@ from notifications.models import Channel, Event, Group, Notification
 from notifications.models.notifications import LIFETIME
 from notifications.selectors import people
 from notifications.selectors.routing import quiet_hours_of, quiet_until, unique
+from notifications.selectors.silenced import silenced_members
 from notifications.selectors.targets import Target, targets_of_channels
 from notifications.services import live
 from notifications.services.composing import (
@@ -73,6 +74,10 @@ _OF_ALL: Final = _ANSWERED | {
 }
 
 
+# What calls people says nothing of alerts that are silenced.
+_CALLS: Final = frozenset({_Reason.ESCALATION, _Reason.ACK_EXPIRED})
+
+
 def priority_of(severity: str) -> Notification.Priority:
     """Return how soon messages of a severity leave, compared with others."""
     return _PRIORITIES[Event.Severity(severity)]
@@ -94,6 +99,9 @@ def enqueue(
     people's own feeds, whose locks others wait for.
     """
     chosen = listed(members_of([group.pk])[group.pk], reason)
+    if reason in _CALLS:
+        kept_back = silenced_members(group, timezone.now())
+        chosen = [member for member in chosen if member.pk not in kept_back]
     found = unique(targets)
     if not chosen or not found:
         return []
@@ -141,7 +149,7 @@ def reached_by(
         .values_list("group", "channel", "recipient", "user")
         .distinct()
     )
-    told = list(rows)
+    told = cast("list[tuple[int, UUID, str, UUID | None]]", list(rows))
     channels = Channel.objects.in_bulk({channel for _, channel, _, _ in told})
     ways = ways_of({user for *_, user in told if user is not None})
     for group, channel, recipient, user in told:

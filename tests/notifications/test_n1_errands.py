@@ -53,6 +53,7 @@ def test_message_to_a_person_acknowledges_in_that_persons_name(group, person):
 
     granted = links.read(url.rstrip("/").rpartition("/")[2])
     assert (granted.group_key, granted.user_id) == (group.key, person.pk)
+    assert granted.message_id == (notification.pk or 0)
     assert ACKNOWLEDGE not in json.dumps(notification.payload)
 
 
