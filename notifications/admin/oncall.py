@@ -135,9 +135,17 @@ class OnCallScheduleAdmin(SettingsAdmin[OnCallSchedule]):
         if found is None:
             message = "There is no such entry; perhaps somebody has removed it."
             raise Http404(message)
+        of_others = request.user.has_perm(_CHANGE)
+        if not of_others and not oncall.is_own(found, actor_of(request)):
+            raise PermissionDenied
         page = reverse("admin:notifications_oncallschedule_change", args=[pk])
         if request.method == "POST":
-            work = partial(oncall.end_override, actor=actor_of(request), override_id=override)
+            work = partial(
+                oncall.end_override,
+                actor=actor_of(request),
+                override_id=override,
+                of_others=of_others,
+            )
             return act(self, request, _STAND_IN, page, f"{found.user} no longer stands in.", work)
         context = {
             **self.admin_site.each_context(request),
@@ -166,7 +174,14 @@ class OnCallScheduleAdmin(SettingsAdmin[OnCallSchedule]):
             context["zones"] = form.zones
         if obj is not None:
             context |= schedule_context(obj, request.GET.get("week", ""))
-            context["may_stand_in"] = request.user.has_perm(_STAND_IN)
+            may_stand_in = request.user.has_perm(_STAND_IN)
+            may_change, actor = request.user.has_perm(_CHANGE), actor_of(request)
+            context["may_stand_in"] = may_stand_in
+            context["endable"] = {
+                one.pk
+                for one in context["overrides"]
+                if may_stand_in and (may_change or oncall.is_own(one, actor))
+            }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def save_service(

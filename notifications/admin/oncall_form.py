@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, ClassVar, cast
-from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from core.walltime import WallTimeField, zone_named
 from notifications.admin.rows import BaseRows, RowsForm
+from notifications.engine import zones
 from notifications.models import OnCallSchedule, OnCallSlot
 from notifications.selectors.people import entitled
 from notifications.services.oncall import MOST_SLOTS, SlotFields
@@ -80,12 +80,12 @@ class ScheduleForm(RowsForm[OnCallSchedule]):
     @property
     def zones(self) -> list[str]:
         """Return the time zones that the field offers."""
-        return sorted(available_timezones())
+        return sorted(zones.known())
 
     def clean_time_zone(self) -> str:
         """Refuse what is no time zone."""
         name: str = self.cleaned_data["time_zone"]
-        if name not in available_timezones():
+        if name not in zones.known():
             message = "Name a time zone such as Europe/Vienna, or UTC."
             raise ValidationError(message, code="no_zone")
         return name

@@ -17,6 +17,7 @@ from accounts.actors import actor_of
 from core.errors import ForbiddenError, NotFoundError
 from core.rest.serializers import StrictSerializer
 from notifications.api.escalation import NewestFirst
+from notifications.api.fields import LocalTimeField
 from notifications.models import OnCallOverride, OnCallSchedule, OnCallSlot
 from notifications.selectors import oncall as selectors
 from notifications.services import oncall
@@ -29,14 +30,16 @@ _VIEW = "notifications.view_oncallschedule"
 _CHANGE = "notifications.change_oncallschedule"
 _STAND_IN = "notifications.override_oncallschedule"
 _LONGEST = timedelta(days=62)
+# Weeks are counted from days before and after, which the calendar must still have.
+_YEARS = (2000, 2200)
 
 
 class SlotSerializer(StrictSerializer[OnCallSlot]):
     """Hours of a weekday, 0 is Monday; an end at or before the start lies on the next day."""
 
     weekday = serializers.IntegerField(min_value=0, max_value=6)
-    starts = serializers.TimeField()
-    ends = serializers.TimeField()
+    starts = LocalTimeField()
+    ends = LocalTimeField()
     user = serializers.UUIDField()
 
     def to_representation(self, instance: OnCallSlot) -> dict[str, Any]:
@@ -152,6 +155,10 @@ class OnCallViewSet(ModelViewSet[OnCallSchedule]):
         """Return who is on call, a week from now or between two moments at most 62 days apart."""
         asked = SpanQuerySerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
+        for name, moment in asked.validated_data.items():
+            if not _YEARS[0] <= moment.year < _YEARS[1]:
+                message = f"Name a moment between {_YEARS[0]} and {_YEARS[1]}."
+                raise serializers.ValidationError({name: [message]})
         start = asked.validated_data.get("start", timezone.now()).astimezone(UTC)
         end = asked.validated_data.get("end", start + selectors.WEEK).astimezone(UTC)
         if not start < end <= start + _LONGEST:
@@ -202,11 +209,15 @@ class OnCallViewSet(ModelViewSet[OnCallSchedule]):
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["delete"], url_path="overrides/(?P<override>[0-9]{1,18})")
     def end_override(self, request: Request, pk: str, override: str) -> Response:
-        """Take back that somebody stands in; what of it has passed stays."""
+        """Take back that one stands in; of others it needs the right to change schedules."""
         if not self.get_object().overrides.filter(pk=int(override)).exists():
             message = "There is no such entry; perhaps somebody has removed it."
             raise NotFoundError(message)
-        oncall.end_override(actor=actor_of(request), override_id=int(override))
+        oncall.end_override(
+            actor=actor_of(request),
+            override_id=int(override),
+            of_others=request.user.has_perm(_CHANGE),
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

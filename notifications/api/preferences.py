@@ -13,6 +13,7 @@ from accounts.actors import actor_of, person_id_of
 from core.errors import NotFoundError
 from core.rest.permissions import SIGNED_IN
 from core.rest.serializers import StrictSerializer
+from notifications.api.fields import LocalTimeField
 from notifications.models import Contact, Event, Preference
 from notifications.services import preferences
 
@@ -27,8 +28,8 @@ class PreferenceSerializer(StrictSerializer[Any]):
 
     min_severity = serializers.ChoiceField(choices=Event.Severity.choices, required=False)
     subscribes = serializers.BooleanField(required=False)
-    quiet_from = serializers.TimeField(required=False, allow_null=True)
-    quiet_until = serializers.TimeField(required=False, allow_null=True)
+    quiet_from = LocalTimeField(required=False, allow_null=True)
+    quiet_until = LocalTimeField(required=False, allow_null=True)
     quiet_days: Any = serializers.ListField(
         child=serializers.IntegerField(min_value=0, max_value=6), required=False, max_length=7
     )

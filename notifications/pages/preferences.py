@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import messages
@@ -16,6 +15,7 @@ from accounts.models import User
 from core.errors import DomainError
 from core.pagebase import page, render, told
 from core.rest.permissions import SIGNED_IN
+from notifications.engine import zones
 from notifications.engine.kinds import KINDS
 from notifications.models import Channel, Contact, Event, Preference
 from notifications.selectors import people
@@ -72,6 +72,15 @@ class PreferenceForm(forms.ModelForm[Preference]):
             "time_zone": forms.TextInput(attrs={"list": "time-zones"}),
         }
 
+    def clean(self) -> dict[str, Any]:
+        """Ask for the end that is missing, at its field."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        ends = {"quiet_from": "Say also from when.", "quiet_until": "Say also until when."}
+        missing = [name for name in ends if given.get(name) is None and name not in self.errors]
+        if len(missing) == 1 and not ends.keys() & self.errors.keys():
+            self.add_error(missing[0], ends[missing[0]])
+        return given
+
 
 @dataclass(frozen=True)
 class Way:
@@ -107,7 +116,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "title": "My notifications",
         "form": form,
-        "zones": sorted(available_timezones()),
+        "zones": sorted(zones.known()),
         "ways": _ways(user),
         "may_see": people.entitled().filter(pk=user.pk).exists(),
         "trouble": people.why_unreachable(user, Event.Severity.CRITICAL),
@@ -163,11 +172,13 @@ def _person(request: HttpRequest) -> User | None:
 
 
 def _ways(user: User) -> list[Way]:
+    if not people.entitled().filter(pk=user.pk).exists():
+        return []
     kinds = [name for name, kind in KINDS.items() if kind.takes_addresses]
     rows = Channel.objects.filter(kind__in=kinds, enabled=True).order_by("name")
     known = {row.channel_id: row for row in Contact.objects.filter(user=user)}
     ways = []
-    for channel in rows:
+    for channel in filter(people.takes_addresses, rows):
         is_mail = channel.kind == Channel.Kind.EMAIL
         if is_mail and not channel.is_for_people and channel.pk not in known:
             # It has recipients of its own; people are mailed by the channel that is for them.

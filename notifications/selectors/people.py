@@ -9,6 +9,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db.models import Exists, OuterRef, Q
 
+from core.crypto import UnsealError
+from notifications.engine.kinds import KINDS
 from notifications.models import Channel, Contact, Event, Preference
 from notifications.selectors.targets import Target
 
@@ -89,6 +91,20 @@ def why_unreachable(user: User, severity: str) -> str:
     return f"{user} has no way to be reached"
 
 
+def takes_addresses(channel: Channel) -> bool:
+    """Tell whether messages of a channel can go to a person's own address.
+
+    An incoming webhook of Slack leads to one place, whoever a message is for. Raises KeyringError
+    if the keyring cannot be read at all.
+    """
+    if channel.kind != Channel.Kind.SLACK:
+        return KINDS[channel.kind].takes_addresses
+    try:
+        return bool(channel.config.get("token"))
+    except UnsealError:
+        return False
+
+
 def mail_for_people() -> QuerySet[Channel]:
     """Return the channels that mail people at the address of their account."""
     return Channel.objects.filter(kind=Channel.Kind.EMAIL, is_for_people=True, enabled=True)
@@ -98,7 +114,10 @@ def _of(person: User, contacts: list[Contact], mail: Iterable[Channel]) -> list[
     found = []
     for contact in contacts:
         address = person.email if contact.channel.kind == Channel.Kind.EMAIL else contact.address
-        if contact.enabled and contact.channel.enabled and address:
+        if not (contact.enabled and contact.channel.enabled and address):
+            continue
+        # A channel may have changed since the address was entered.
+        if takes_addresses(contact.channel):
             found.append(Target(contact.channel, address, person.pk))
     chosen = {contact.channel_id for contact in contacts}
     if person.email:

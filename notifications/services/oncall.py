@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypedDict
-from zoneinfo import available_timezones
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
@@ -12,7 +11,8 @@ from django.utils import timezone
 
 from audit.services.acts import audited
 from audit.services.records import changes, record
-from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
+from core.errors import ForbiddenError, InvalidInputError, InvalidTransitionError, NotFoundError
+from notifications.engine import zones
 from notifications.engine.base import single_line, storable
 from notifications.models import EscalationStep, OnCallOverride, OnCallSchedule, OnCallSlot
 
@@ -92,17 +92,18 @@ def stand_in(
 ) -> OnCallOverride:
     """Put somebody on call between two moments, whatever the week says.
 
-    Of two who stand in at once the later entry counts.
+    Of two who stand in at once the later entry counts. Who was on call until now stays so.
     """
     schedule = _locked(schedule_id)
+    starts_at = max(starts_at, timezone.now())
     person = get_user_model().objects.filter(pk=user_id, is_active=True).first()
     errors: dict[str, list[str]] = {}
     if person is None:
         errors["user"] = ["There is no such active person."]
-    if ends_at <= starts_at:
-        errors["ends_at"] = ["It ends before it begins."]
-    elif ends_at <= timezone.now():
+    if ends_at <= timezone.now():
         errors["ends_at"] = ["This is over already."]
+    elif ends_at <= starts_at:
+        errors["ends_at"] = ["It ends before it begins."]
     elif ends_at - starts_at > LONGEST_OVERRIDE:
         errors["ends_at"] = [f"At most {LONGEST_OVERRIDE.days} days; change the week for more."]
     text = single_line(storable(reason, limit=LONGEST_REASON * 4), limit=LONGEST_REASON * 4)
@@ -131,8 +132,11 @@ def stand_in(
 
 
 @audited
-def end_override(*, actor: Actor, override_id: int) -> OnCallOverride:
-    """Take an override back; what of it has passed stays as it was."""
+def end_override(*, actor: Actor, override_id: int, of_others: bool = False) -> OnCallOverride:
+    """Take an override back; what of it has passed stays as it was.
+
+    Raises ForbiddenError for an entry that is not the actor's own, unless `of_others` is allowed.
+    """
     override = (
         OnCallOverride.objects.select_for_update(of=("self",))
         .select_related("schedule", "user")
@@ -142,6 +146,9 @@ def end_override(*, actor: Actor, override_id: int) -> OnCallOverride:
     if override is None:
         message = "There is no such entry; perhaps somebody has removed it."
         raise NotFoundError(message)
+    if not of_others and not is_own(override, actor):
+        message = "You may end your own entries; who changes schedules may end any."
+        raise ForbiddenError(message)
     now = timezone.now()
     if override.ends_at <= now:
         message = "It is over already."
@@ -162,6 +169,11 @@ def end_override(*, actor: Actor, override_id: int) -> OnCallOverride:
     return override
 
 
+def is_own(override: OnCallOverride, actor: Actor) -> bool:
+    """Tell whether somebody stands in by an entry of their own."""
+    return override.user_id == actor.user_id and override.author == actor.name[:200]
+
+
 def shown(schedule: OnCallSchedule) -> dict[str, object]:
     """Return a schedule as the audit log tells it."""
     rows = schedule.slots.select_related("user").order_by("weekday", "starts", "pk")
@@ -174,7 +186,7 @@ def _judged(name: str, time_zone: str, slots: Sequence[SlotFields]) -> str:
     line = single_line(storable(name, limit=LONGEST_NAME * 4), limit=LONGEST_NAME * 4)
     if not 0 < len(line) <= LONGEST_NAME:
         errors["name"] = [f"A name has 1 to {LONGEST_NAME} characters."]
-    if time_zone not in available_timezones():
+    if time_zone not in zones.known():
         errors["time_zone"] = ["Name a time zone such as Europe/Vienna, or UTC."]
     if len(slots) > MOST_SLOTS:
         errors["slots"] = [f"A week has at most {MOST_SLOTS} slots."]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
-from zoneinfo import available_timezones
 
 from django.contrib.auth import get_user_model
 from django.utils import timezone
@@ -11,7 +10,8 @@ from django.utils import timezone
 from audit.services.acts import audited
 from audit.services.records import changes, record
 from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
-from notifications.engine.kinds import KINDS, usable_address
+from notifications.engine import zones
+from notifications.engine.kinds import usable_address
 from notifications.engine.targets import shown_address
 from notifications.models import Channel, Contact, Event, Preference
 from notifications.selectors import people
@@ -69,7 +69,7 @@ def set_contact(
     """
     user = _person(user_id)
     channel = Channel.objects.filter(pk=channel_id).first()
-    if channel is None or not KINDS[channel.kind].takes_addresses:
+    if channel is None or not _is_offered(channel, user, enabled=enabled):
         message = "There is no such channel for people."
         raise NotFoundError(message)
     if channel.kind == Channel.Kind.EMAIL:
@@ -79,6 +79,11 @@ def set_contact(
             raise InvalidInputError(_UNUSABLE, errors={"address": [message]})
     elif enabled or address:
         address = usable_address(channel.kind, address)
+        others = Contact.objects.filter(channel=channel, address=address).exclude(user=user)
+        if others.exists():
+            # Each would get the messages that are meant for the other.
+            message = "Somebody else is reached by this address; enter one of your own."
+            raise InvalidInputError(_UNUSABLE, errors={"address": [message]})
     contact, created = Contact.objects.select_for_update().get_or_create(
         user=user, channel=channel, defaults={"address": address, "enabled": enabled}
     )
@@ -152,18 +157,31 @@ def shown(preference: Preference) -> dict[str, object]:
     }
 
 
+def _is_offered(channel: Channel, user: User, *, enabled: bool) -> bool:
+    """Tell whether a channel is one by which a person may be reached, or which they may leave."""
+    if Contact.objects.filter(channel=channel, user=user).exists() and not enabled:
+        return True
+    if not people.entitled().filter(pk=user.pk).exists() or not channel.enabled:
+        return False
+    if channel.kind == Channel.Kind.EMAIL:
+        return channel.is_for_people
+    return people.takes_addresses(channel)
+
+
 def _refuse_unusable(preference: Preference) -> None:
     errors: dict[str, list[str]] = {}
     if preference.min_severity not in Event.Severity.values:
         errors["min_severity"] = [f"One of {', '.join(Event.Severity.values)}."]
     if (preference.quiet_from is None) != (preference.quiet_until is None):
-        missing = "quiet_from" if preference.quiet_from is None else "quiet_until"
-        errors[missing] = ["Quiet hours have a beginning and an end."]
+        if preference.quiet_from is None:
+            errors["quiet_from"] = ["Say also from when."]
+        else:
+            errors["quiet_until"] = ["Say also until when."]
     elif preference.quiet_from is not None and preference.quiet_from == preference.quiet_until:
         errors["quiet_until"] = ["Quiet hours end at another time than they begin."]
     if not set(preference.quiet_days) <= set(_WEEK):
         errors["quiet_days"] = ["Weekdays are numbers from 0, Monday, to 6, Sunday."]
-    if preference.time_zone not in available_timezones():
+    if preference.time_zone not in zones.known():
         errors["time_zone"] = ["Name a time zone such as Europe/Vienna, or UTC."]
     if errors:
         raise InvalidInputError(_UNUSABLE, errors=errors)

@@ -130,7 +130,9 @@ def test_the_rows_tell_who_is_on_call(ada, make_user):
         starts_at=now - timedelta(minutes=1),
         ends_at=now + timedelta(hours=1),
     )
-    assert selectors.who(schedule.pk, now) == bob
+    assert selectors.who(schedule.pk, timezone.now()) == bob
+    # Who was on call until then stays so.
+    assert selectors.who(schedule.pk, now) == ada
     assert selectors.who(schedule.pk, now + timedelta(hours=2)) == ada
     assert selectors.who(4711, now) is None
 
@@ -209,13 +211,13 @@ def test_ending_a_stand_in_keeps_what_has_passed(ada):
     coming = oncall.stand_in(
         **given, starts_at=now + timedelta(hours=1), ends_at=now + timedelta(hours=2)
     )
-    oncall.end_override(actor=SYSTEM, override_id=begun.pk)
-    oncall.end_override(actor=SYSTEM, override_id=coming.pk)
+    oncall.end_override(actor=SYSTEM, override_id=begun.pk, of_others=True)
+    oncall.end_override(actor=SYSTEM, override_id=coming.pk, of_others=True)
     [left] = OnCallOverride.objects.all()
     assert (left.pk, left.starts_at) == (begun.pk, begun.starts_at)
     assert left.ends_at <= timezone.now()
     with pytest.raises(InvalidTransitionError):
-        oncall.end_override(actor=SYSTEM, override_id=begun.pk)
+        oncall.end_override(actor=SYSTEM, override_id=begun.pk, of_others=True)
     actions = AuditRecord.objects.filter(action__startswith="oncall.").order_by("pk")
     assert [row.action for row in actions] == [
         "oncall.created",
