@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+    from notifications.models import Notification
+
 _MESSAGES = 5_000
 _FAILING = 20
 _ROUNDS = 3
@@ -259,7 +261,7 @@ def _list_messages(skip: int = 0) -> float:
     return _in_database(rows, 1_000)
 
 
-def _in_database(rows: QuerySet[object], limit: int) -> float:
+def _in_database(rows: QuerySet[Notification], limit: int) -> float:
     """Return the milliseconds of a query, the least of some."""
     from django.db import connection
 

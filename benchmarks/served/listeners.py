@@ -14,9 +14,12 @@ import os
 import re
 import sys
 import time
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import uvloop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _AT_ONCE = 50
 _SENT = re.compile(rb'"t":([0-9.]+)')
@@ -85,7 +88,7 @@ class Listener(asyncio.Protocol):
         elif kind == 8 and not self._ready.done():
             self._ready.set_exception(ConnectionError(f"closed: {frame!r}"))
 
-    def _say(self, told: dict[str, object]) -> None:
+    def _say(self, told: Mapping[str, object]) -> None:
         text = json.dumps(told).encode()
         # A mask of zeros is a mask.
         self._transport.write(bytes((0x81, 0x80 | len(text))) + bytes(4) + text)

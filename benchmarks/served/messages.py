@@ -45,7 +45,8 @@ def fill(channel: UUID, count: int, *, state: str = "sent", prefix: str = "old")
     # What is to be sent is all due; its order is that of urgency alone.
     step = 0.0 if state == "pending" else 180 * 86_400 / count
     given = {"prefix": prefix, "step": step}
-    columns = [f.column for f in Notification._meta.local_concrete_fields if f.column != "id"]
+    fields = Notification._meta.local_concrete_fields
+    columns = [f.column for f in fields if f.column and f.column != "id"]
     kept = {"sent_at"} if state != "sent" else set()
     values = [
         varied[name] % given if name in varied and name not in kept else f"t.{name}"
