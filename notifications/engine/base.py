@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final, Self
 
@@ -82,7 +82,9 @@ class Message:
         """Return the versioned snapshot that the outbox stores."""
         # Lists, as they come back from the database.
         alerts = [dict(alert) for alert in self.alerts[:MOST_ALERTS]]
-        return {"version": PAYLOAD_VERSION, **asdict(self), "alerts": alerts}
+        plain = {name: getattr(self, name) for name in _FIELDS}
+        texts = {"labels": dict(self.labels), "links": dict(self.links), "alerts": alerts}
+        return {"version": PAYLOAD_VERSION, **plain, **texts}
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, object]) -> Self:
@@ -106,6 +108,9 @@ class Message:
             resolved=_integer(payload, "resolved"),
             note=_text(payload, "note"),
         )
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Message))
 
 
 def idempotency_key(*parts: str | int) -> str:

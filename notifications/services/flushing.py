@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from django.db import connection, transaction
-from django.db.models import Count, F, Q
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from core import leases
+from core.keyring import KeyringError
+from core.leases import LeaseLostError
 from notifications.engine import grouping
 from notifications.engine.grouping import STORM_KEY, STORM_SECONDS, STORM_THREADS, Standing
 from notifications.models import EscalationRun, Event, Group, GroupMember, Notification, Route
@@ -32,7 +35,12 @@ if TYPE_CHECKING:
     from notifications.selectors.targets import Target
     from notifications.services.composing import Telling
 
+logger = logging.getLogger(__name__)
+
 BATCH: Final = 200
+# What is no fault of one thread: to go on with the next would fail too.
+OF_ALL: Final = (InterfaceError, OperationalError, LeaseLostError, KeyringError)
+SET_ASIDE: Final = timedelta(minutes=1)
 CHUNK: Final = 5_000
 NO_CHANNEL: Final = "No channel is enabled: nobody could be told."
 TOO_SHORT: Final = "It was over before anybody was told."
@@ -46,6 +54,9 @@ UPDATE notifications_group SET last_seq = %s, last_sent_at = %s, flush_at = %s, 
 WHERE id = %s
 """
 
+_GRAVE: Final = Exists(
+    GroupMember.objects.filter(group=OuterRef("pk"), severity=Event.Severity.CRITICAL)
+)
 _FIRING: Final = Event.Status.FIRING.value
 _RESOLVED: Final = Event.Status.RESOLVED.value
 _Reason = Notification.Reason
@@ -84,8 +95,33 @@ def _all(held: Held, now: datetime, rows: QuerySet[Group], *, repeats: bool) -> 
         rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]
     ):
         last = keys[-1]
-        count += _flush_batch(held, book, keys, now, repeats=repeats)
+        try:
+            count += _flush_batch(held, book, keys, now, repeats=repeats)
+        except OF_ALL:
+            raise
+        except Exception:
+            logger.exception("Threads up to %s cannot speak together.", last)
+            count += sum(_flush_alone(held, book, key, now, repeats=repeats) for key in keys)
     return count
+
+
+def _flush_alone(held: Held, book: Book, key: int, now: datetime, *, repeats: bool) -> int:
+    """Let one thread speak; one that fails is set aside for a minute."""
+    try:
+        return _flush_batch(held, book, [key], now, repeats=repeats)
+    except OF_ALL:
+        raise
+    except Exception:
+        logger.exception("Thread %s cannot speak; it is tried again in a minute.", key)
+        _set_aside(held, key, now, repeats=repeats)
+        return 0
+
+
+@transaction.atomic
+def _set_aside(held: Held, key: int, now: datetime, *, repeats: bool) -> None:
+    leases.fence(held)
+    moment = {"repeat_at" if repeats else "flush_at": now + SET_ASIDE}
+    Group.objects.filter(pk=key, closed_at=None).update(**moment)
 
 
 @transaction.atomic
@@ -269,7 +305,11 @@ class _Batch:
         route = group.route
         if route is None:
             # Its route was deleted: whoever it has told hears the rest.
-            return reached_by([group.pk])[group.pk]
+            heard = reached_by([group.pk])[group.pk]
+            if heard or not group.is_open:
+                return heard
+            # It has told nobody yet, so it is for those who hear of everything else.
+            route = Route.objects.get(is_default=True)
         if route.pk not in self._channels:
             self._channels[route.pk] = targets_of_channels(channels_of(route))
         return [*self._channels[route.pk], *self._subscribed[severity]]
@@ -385,8 +425,14 @@ def _to_repeat(now: datetime) -> QuerySet[Group]:
 def _gather_storms(held: Held, now: datetime) -> None:
     """Where a route has opened too many threads at once, let one thread tell of them all."""
     new = _due(now).filter(last_sent_at=None, route__isnull=False).exclude(group_key=STORM_KEY)
-    counts = new.order_by().values_list("route").annotate(count=Count("pk"))
-    for route_id, count in list(counts):
+    # One that is critical is not lost in a storm of what is not.
+    counts = (
+        new.order_by()
+        .annotate(is_grave=_GRAVE)
+        .values_list("route")
+        .annotate(count=Count("pk"), grave=Count("pk", filter=Q(is_grave=True)))
+    )
+    for route_id, count, grave in list(counts):
         route = Route.objects.get(pk=route_id)
         wait = timedelta(seconds=route.group_wait_seconds)
         lately = Group.objects.filter(
@@ -394,18 +440,25 @@ def _gather_storms(held: Held, now: datetime) -> None:
             route=route,
             opened_at__gte=now - wait - timedelta(seconds=STORM_SECONDS),
         )
-        if count + lately.exclude(group_key=STORM_KEY).count() > STORM_THREADS:
-            _gather(held, route, now, now + wait)
+        lately = lately.exclude(group_key=STORM_KEY)
+        if count + lately.count() > STORM_THREADS:
+            before = lately.filter(severity=Event.Severity.CRITICAL).count()
+            with_grave = grave + before > STORM_THREADS
+            _gather(held, route, now, now + wait, with_grave=with_grave)
 
 
 @transaction.atomic
-def _gather(held: Held, route: Route, now: datetime, until: datetime) -> None:
+def _gather(held: Held, route: Route, now: datetime, until: datetime, *, with_grave: bool) -> None:
     """Move what nobody was told of into the storm of a route; what still waits goes along."""
     leases.fence(held)
     new = Group.objects.filter(
         route=route, last_sent_at=None, closed_at=None, flush_at__lte=until
     ).exclude(group_key=STORM_KEY)
+    if not with_grave:
+        new = new.exclude(_GRAVE)
     keys = list(new.select_for_update().order_by("pk").values_list("pk", flat=True))
+    if not keys:
+        return
     storm, _ = Group.objects.get_or_create(
         route=route,
         group_key=STORM_KEY,
@@ -420,6 +473,6 @@ def _gather(held: Held, route: Route, now: datetime, until: datetime) -> None:
         part = keys[start : start + CHUNK]
         GroupMember.objects.filter(group__in=part).update(group=storm)
         Group.objects.filter(pk__in=part).update(closed_at=now, flush_at=None, gathered_into=storm)
-    pause = timedelta(seconds=interval_of(storm))
+    pause = timedelta(seconds=STORM_SECONDS if with_grave else interval_of(storm))
     flush_at = max(now, storm.last_sent_at + pause) if storm.last_sent_at else now
     Group.objects.filter(pk=storm.pk).update(flush_at=flush_at)

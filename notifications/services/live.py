@@ -12,6 +12,7 @@ import orjson
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from core import bulk
 from core.errors import InvalidInputError
 from notifications.models import Event, FeedEntry, ReadCursor
 from notifications.selectors import heads
@@ -87,7 +88,7 @@ def append(news: Sequence[News]) -> dict[str, int]:
                 created_at=now,
             )
         )
-    FeedEntry.objects.bulk_create(rows, batch_size=500)
+    bulk.insert(rows)
     transaction.on_commit(wakeups.ring, robust=True)
     return newest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core import leases
+from core import bulk, leases
 from core.drill import is_drill
 from notifications.engine import grouping
 from notifications.engine.audiences import ALERTS
@@ -34,9 +35,16 @@ if TYPE_CHECKING:
     from notifications.models import Route, Silence
     from notifications.selectors.routing import Book
 
+logger = logging.getLogger(__name__)
+
 BATCH: Final = 200
 UNHEARD: Final = "Nobody was told that it began, so nobody is told that it is over."
 
+# An alert that has its place in a thread keeps what people were told of it.
+_GOES_ON: Final = """
+ON CONFLICT (group_id, dedup_key) DO UPDATE SET event_id = excluded.event_id,
+    status = excluded.status, severity = excluded.severity, since = excluded.since
+"""
 # Each event has its own: one statement a row costs less than one for all of them.
 _DECIDE: Final = "UPDATE notifications_event SET decided = %s WHERE id = %s"
 
@@ -60,8 +68,7 @@ def route(held: Held) -> int:
         routes.ensure_default()
         # Before anything is written: while the keyring cannot be read, alerts wait as they came.
         flushing.try_channels()
-        while _unrouted().exists():
-            routed += _route_batch(held)
+        routed = _route_all(held)
     # Only now, so that alerts which were raised together are told together.
     flushing.flush(held)
     digests.release(held)
@@ -150,13 +157,10 @@ class _Batch:
         Group.objects.bulk_create([thread.group for thread in new], batch_size=BATCH)
         self._write_old()
         touched = [p.row for places in self.places.values() for p in places if p.is_touched]
-        GroupMember.objects.bulk_create(
-            touched,
-            batch_size=BATCH,
-            update_conflicts=True,
-            unique_fields=["group", "dedup_key"],
-            update_fields=["event", "status", "severity", "since"],
-        )
+        for row in touched:
+            # A new thread has its id only now.
+            row.group_id = row.group.pk
+        bulk.insert(touched, on_conflict=_GOES_ON)
         for thread, event in self._adopted:
             _take_over(thread.group, event)
         self._write_decided()
@@ -280,6 +284,10 @@ class _Batch:
         found = group.route
         if at_once and group.group_key != grouping.STORM_KEY:
             return self.now
+        if at_once and group.last_sent_at is not None:
+            # A storm goes on at its own pace, which is no slower for what is critical.
+            pause = timedelta(seconds=grouping.STORM_SECONDS)
+            return max(self.now, min(self.now, group.last_sent_at) + pause)
         if group.last_sent_at is None:
             return self.now + timedelta(seconds=found.group_wait_seconds if found else 0)
         return max(self.now, group.last_sent_at + timedelta(seconds=flushing.interval_of(group)))
@@ -328,11 +336,46 @@ class _Batch:
         return [place]
 
 
+def _route_all(held: Held) -> int:
+    """Route what waits, by its ids; where some fail together, one by one.
+
+    What fails alone waits with all that follows of its alert, and is tried again in the next round.
+    """
+    failed: set[str] = set()
+    routed = last = 0
+    while found := list(
+        _unrouted().filter(pk__gt=last).order_by("pk").values_list("pk", "dedup_key")[:BATCH]
+    ):
+        last = found[-1][0]
+        keys = [pk for pk, alert in found if alert not in failed]
+        try:
+            routed += _route_batch(held, keys)
+        except flushing.OF_ALL:
+            raise
+        except Exception:
+            logger.exception("Events up to %s cannot be routed together.", last)
+            routed += sum(_route_alone(held, pk, alert, failed) for pk, alert in found)
+    return routed
+
+
+def _route_alone(held: Held, pk: int, alert: str, failed: set[str]) -> int:
+    if alert in failed:
+        return 0
+    try:
+        return _route_batch(held, [pk])
+    except flushing.OF_ALL:
+        raise
+    except Exception:
+        logger.exception("Event %s cannot be routed; it is tried again.", pk)
+        failed.add(alert)
+        return 0
+
+
 @transaction.atomic
-def _route_batch(held: Held) -> int:
+def _route_batch(held: Held, keys: Sequence[int]) -> int:
     leases.fence(held)
     # By id: the row lock of its source orders the ids of one alert.
-    events = list(_unrouted().order_by("id")[:BATCH])
+    events = list(_unrouted().filter(pk__in=keys).order_by("id"))
     now = timezone.now()
     batch = _Batch(read_book(now), now)
     batch.read(events)
