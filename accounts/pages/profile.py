@@ -31,7 +31,7 @@ class ProfileForm(forms.ModelForm[User]):
         model = User
         fields = ["email"]
         labels = {"email": "E-mail"}
-        help_texts = {"email": "So that admins can reach you."}
+        help_texts = {"email": "Alerts that are for you go there, and what concerns your account."}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin, messages
-from django.db.models import Count, IntegerField, OuterRef, Subquery
+from django.db.models import Case, Count, IntegerField, OuterRef, Subquery, When
 from django.db.models.functions import Coalesce
 from django.urls import path, reverse
 from django.views.decorators.http import require_POST
@@ -14,11 +14,12 @@ from django.views.decorators.http import require_POST
 from accounts.actors import actor_of
 from core.adminlists import BoundedPaginator, before
 from core.adminpages import ReadAdmin, act
-from core.components import Tab, when
+from core.components import Tab, badge, when
 from core.errors import DomainError
 from notifications.admin.contexts.threads import ACKNOWLEDGE, standing, thread_context
 from notifications.admin.words import severity_badge
 from notifications.models import Event, Group, GroupMember, Notification
+from notifications.selectors import silenced
 from notifications.services import acknowledgements
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class StandsFilter(admin.SimpleListFilter):
             case "over":
                 return queryset.filter(closed_at__isnull=False)
             case "waiting":
-                return queryset.filter(closed_at__isnull=True, acked_at__isnull=True)
+                waiting = queryset.filter(closed_at__isnull=True, acked_at__isnull=True)
+                return waiting.exclude(pk__in=silenced.threads())
             case _:
                 return queryset.filter(closed_at__isnull=True)
 
@@ -109,7 +111,15 @@ class GroupAdmin(ReadAdmin[Group]):
         count = Coalesce(Subquery(holding, output_field=IntegerField()), 0)
         sent = Notification.objects.filter(group=OuterRef("pk")).exclude(channel_name="")
         newest = Subquery(sent.order_by("-seq", "-pk").values("created_at")[:1])
-        return super().get_queryset(request).annotate(holding=count, newest=newest)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                holding=count,
+                newest=newest,
+                is_silenced=Case(When(pk__in=silenced.threads(), then=True), default=False),
+            )
+        )
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -154,6 +164,8 @@ class GroupAdmin(ReadAdmin[Group]):
 
     @admin.display(description="Stands")
     def stands(self, group: Group) -> str:
+        if getattr(group, "is_silenced", False):
+            return badge("silenced", "Silenced", tone="unknown")
         return standing(group, getattr(group, "holding", 0))
 
     @admin.display(description="Severity", ordering="severity")

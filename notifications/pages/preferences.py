@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.actors import actor_of
 from accounts.models import User
@@ -18,7 +19,7 @@ from core.rest.permissions import SIGNED_IN
 from notifications.engine import zones
 from notifications.engine.kinds import KINDS
 from notifications.models import Channel, Contact, Event, Preference
-from notifications.selectors import people
+from notifications.selectors import oncall, people
 from notifications.services import preferences
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "trouble": people.why_unreachable(user, Event.Severity.CRITICAL),
         "profile": reverse("account"),
         "person": user,
+        "shifts": oncall.shifts_of(user.pk, timezone.now()),
     }
     return render(request, "notifications/preferences.html", context)
 

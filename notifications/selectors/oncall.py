@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.utils import timezone
 
 from notifications.engine.weeks import Override, Slot, Stretch, midnight, monday, stretches, who_at
@@ -19,6 +21,23 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 WEEK: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """When a person is on call, in the time zone of the schedule."""
+
+    schedule: OnCallSchedule
+    starts: datetime
+    ends: datetime
+    is_now: bool
+
+    @property
+    def words(self) -> str:
+        """Return when it is, in words."""
+        until = f"until {self.ends:%a %d %b %H:%M}"
+        when = "Now, " if self.is_now else f"From {self.starts:%a %d %b %H:%M} "
+        return f"{when}{until} ({self.schedule.time_zone})"
 
 
 def zone_of(schedule: OnCallSchedule) -> ZoneInfo:
@@ -69,6 +88,33 @@ def gaps(
         .values_list("pk", flat=True)
     )
     return [piece for piece in found if piece.who not in active]
+
+
+def told(gap: Stretch[UUID], zone: ZoneInfo, now: datetime) -> str:
+    """Return when nobody is on call, in words; what holds now did not begin with this look."""
+    start, end = gap.starts.astimezone(zone), gap.ends.astimezone(zone)
+    until = "" if gap.ends >= now + WEEK else f"{end:%a %d %b %H:%M}"
+    if gap.starts <= now:
+        return f"now, until {until}" if until else "now, and for the next 7 days"
+    return f"{start:%a %d %b %H:%M} to {until}" if until else f"from {start:%a %d %b %H:%M} on"
+
+
+def shifts_of(user_id: UUID, now: datetime) -> list[Shift]:
+    """Return the present or next shift of a person in each schedule, within four weeks."""
+    named = Q(slots__user=user_id) | Q(overrides__user=user_id, overrides__ends_at__gt=now)
+    found = []
+    for schedule in OnCallSchedule.objects.filter(named).distinct().order_by("name"):
+        own = [piece for piece in between(schedule, now, now + 4 * WEEK) if piece.who == user_id]
+        if own:
+            zone = zone_of(schedule)
+            start, end = own[0].starts.astimezone(zone), own[0].ends.astimezone(zone)
+            # What is two pieces is one shift where one ends as the other begins.
+            for piece in own[1:]:
+                if piece.starts > end:
+                    break
+                end = piece.ends.astimezone(zone)
+            found.append(Shift(schedule, start, end, own[0].starts <= now))
+    return sorted(found, key=lambda shift: shift.starts)
 
 
 _MOMENT: Final = timedelta(microseconds=1)

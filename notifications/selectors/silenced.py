@@ -79,7 +79,7 @@ def threads() -> set[int]:
     ).select_related("event")
     kept: set[int] = set()
     heard: set[int] = set()
-    found = list(rows.order_by("-group", "pk")[:MOST_JUDGED])
+    found = list(rows.order_by("-group_id", "pk")[:MOST_JUDGED])
     for row in found:
         silence = book.silence_of(facts_of(row.event))
         (heard if silence is None else kept).add(row.group_id)

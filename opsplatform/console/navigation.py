@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 from accounts.models import AccessReview
 from notifications.models import Group as Thread
 from notifications.models import Notification
+from notifications.selectors import silenced
 from reliability.models import Incident
 from reliability.models.incidents import IS_OVER
 
@@ -68,6 +69,8 @@ def _dead_messages() -> int:
 
 def _uncared_threads() -> int:
     found = Thread.objects.filter(closed_at__isnull=True, acked_at__isnull=True)
+    # What a silence keeps from people asks nobody to take care.
+    found = found.exclude(pk__in=silenced.threads())
     return found[: _MOST_COUNTED + 1].count()
 
 
@@ -110,6 +113,7 @@ GROUPS: Final[Sequence[tuple[str, Sequence[Page]]]] = (
         "Notifications",
         (
             Page("Notification centre", "notification-centre"),
+            Page("My notifications", "account-notifications"),
             Page("Queue", "notifications.notification", _dead_messages, "dead"),
             Page("Threads", "notifications.group", _uncared_threads, "not acknowledged"),
             Page("Silences", "notifications.silence"),

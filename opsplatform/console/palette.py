@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
-from django.db.models import Case, IntegerField, Value, When
+from django.db.models import Case, IntegerField, Q, Value, When
 from django.http import HttpResponse, JsonResponse
 from django.urls import NoReverseMatch, reverse
 
+from notifications.engine.kinds import KINDS as CHANNEL_KINDS
 from notifications.models import Channel, Route, Silence
 from notifications.models import Group as Thread
 from reliability.models import Check, Incident, Service
@@ -40,6 +41,8 @@ class Command:
     """The permissions of the act, and of the page that offers it."""
     query: str = ""
     """What the page is asked for."""
+    words: str = ""
+    """What else people call it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Kind:
     column: str
     detail: str
     """The column whose value stands beside the title."""
+    also: str = ""
+    """A second column that is searched."""
 
 
 COMMANDS: Final[Sequence[Command]] = (
@@ -65,6 +70,7 @@ COMMANDS: Final[Sequence[Command]] = (
         "Add a channel",
         "admin:notifications_channel_add",
         needs=("notifications.add_channel",),
+        words=" ".join(kind.title for kind in CHANNEL_KINDS.values()),
     ),
     Command(
         "Silence alerts", "admin:notifications_silence_add", needs=("notifications.add_silence",)
@@ -82,6 +88,12 @@ COMMANDS: Final[Sequence[Command]] = (
         query="dead=lost",
     ),
     Command("Add a user", "admin:accounts_user_add", needs=("accounts.add_user",)),
+    Command(
+        "Acknowledge a thread",
+        "admin:notifications_group_changelist",
+        needs=("notifications.acknowledge_group", "notifications.view_group"),
+        query="stands=waiting",
+    ),
     Command("Your account", "account"),
     Command("Your second factors", "account-mfa"),
     Command("Your sessions", "account-sessions"),
@@ -97,7 +109,7 @@ KINDS: Final[Sequence[Kind]] = (
     Kind("Thread", Thread.objects.filter(closed_at=None).order_by("-id"), "title", "route_name"),
     Kind("Route", Route.objects.all(), "name", "position"),
     Kind("Silence", Silence.objects.order_by("-id"), "comment", "author"),
-    Kind("Channel", Channel.objects.all(), "name", "kind"),
+    Kind("Channel", Channel.objects.all(), "name", "kind", also="kind"),
     Kind("User", get_user_model().objects.all(), "username", "email"),
 )
 
@@ -132,7 +144,8 @@ def _commands(query: str, request: HttpRequest) -> list[dict[str, str]]:
             "act": command.act,
         }
         for command in COMMANDS
-        if query.casefold() in command.title.casefold() and request.user.has_perms(command.needs)
+        if query.casefold() in f"{command.title} {command.words}".casefold()
+        and request.user.has_perms(command.needs)
     ]
 
 
@@ -152,9 +165,12 @@ def _objects(query: str, kind: Kind, request: HttpRequest) -> list[dict[str, str
         default=Value(1),
         output_field=IntegerField(),
     )
+    wanted = Q(**{f"{kind.column}__icontains": query})
+    if kind.also:
+        wanted |= Q(**{f"{kind.also}__icontains": query})
     newest_or_name = kind.rows.query.order_by or (kind.column,)
     found = (
-        kind.rows.filter(**{f"{kind.column}__icontains": query})
+        kind.rows.filter(wanted)
         .order_by(rank, *newest_or_name)
         .values_list("pk", kind.column, kind.detail)[:PER_KIND]
     )

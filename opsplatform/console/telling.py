@@ -67,15 +67,13 @@ def _silences() -> Iterator[Thing]:
 def _gaps() -> Iterator[Thing]:
     asked = OnCallSchedule.objects.filter(steps__isnull=False).distinct().order_by("name")
     for schedule in asked[:_SCHEDULES]:
-        if found := oncall.gaps(schedule):
+        now = timezone.now()
+        if found := oncall.gaps(schedule, now):
             href = reverse("admin:notifications_oncallschedule_change", args=[schedule.pk])
-            first = found[0].starts.astimezone(oncall.zone_of(schedule))
-            text = f"Nobody is on call in {schedule.name} from {first:%a %H:%M}"
-            now = found[0].starts <= timezone.now()
-            detail = (
-                "Right now." if now else "Within a week. Fill the gap, or let somebody stand in."
-            )
-            yield Thing(Tone.BAD if now else Tone.WARN, "gap", text, href, detail)
+            when = oncall.told(found[0], oncall.zone_of(schedule), now)
+            text = f"Nobody is on call in {schedule.name}: {when}"
+            tone = Tone.BAD if found[0].starts <= now else Tone.WARN
+            yield Thing(tone, "gap", text, href, "Fill the gap, or let somebody stand in.")
 
 
 def _unanswered() -> Iterator[Thing]:

@@ -21,7 +21,7 @@ BLOCKS = {
     ">Services</h2>": "reliability.view_service",
     ">Open incidents</h2>": "reliability.view_incident",
     "data-chart": "reliability.view_sample",
-    ">Last notifications</h2>": "notifications.view_notification",
+    ">Last messages</h2>": "notifications.view_notification",
     ">Uptime test</h2>": "reliability.view_uptimetest",
     "Run all checks now": "reliability.run_uptimetest",
     ">Platform</span>": "observability.view_health",

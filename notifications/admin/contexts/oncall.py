@@ -57,7 +57,7 @@ def schedule_context(schedule: OnCallSchedule, asked: str) -> dict[str, Any]:
     today = now.astimezone(zone).date()
     first = monday(_date(asked) or today)
     found = oncall.week(schedule, first)
-    gaps = oncall.gaps(schedule)
+    gaps = oncall.gaps(schedule, now)
     people = _people({piece.who for piece in found if piece.who})
     colours = {
         key: f"who-{number % _COLOURS + 1}"
@@ -75,7 +75,7 @@ def schedule_context(schedule: OnCallSchedule, asked: str) -> dict[str, Any]:
         "legend": [(colours[key], people[key].username) for key in colours],
         "zone": schedule.time_zone,
         "now": oncall.who(schedule.pk, now),
-        "gaps": [_gap(gap, zone) for gap in gaps[:_SHOWN_GAPS]],
+        "gaps": [oncall.told(gap, zone, now) for gap in gaps[:_SHOWN_GAPS]],
         "more_gaps": max(0, len(gaps) - _SHOWN_GAPS),
         "overrides": _overrides(schedule),
     }
@@ -118,11 +118,6 @@ def _day(
         note = ", standing in" if part.is_override else ""
         pieces.append(Piece(x, width, css, text + note, is_gap))
     return Day(f"{day:%a %d %b}", pieces, day == today)
-
-
-def _gap(gap: Stretch[UUID], zone: ZoneInfo) -> str:
-    start, end = gap.starts.astimezone(zone), gap.ends.astimezone(zone)
-    return f"{start:%a %d %b %H:%M} to {end:%a %d %b %H:%M}"
 
 
 def _people(keys: set[UUID | None]) -> dict[UUID, User]:

@@ -190,8 +190,8 @@ def _of_events(group: Group, members: Iterable[GroupMember]) -> Iterator[Moment]
 
 
 def _of_messages(request: HttpRequest, group: Group) -> Iterator[Moment]:
-    rows = group.notifications.select_related("user").defer("payload")
-    found = list(rows.order_by("-seq", "-pk")[:_MESSAGES_SHOWN])
+    newest = group.notifications.select_related("user").defer("payload")
+    found = list(newest.order_by("-seq", "-pk")[:_MESSAGES_SHOWN])
     for (_seq, reason), rows in groupby(found, key=lambda row: (row.seq, row.reason)):
         sent = list(rows)
         counts = Counter(Notification.State(row.state).label.lower() for row in sent)
