@@ -157,7 +157,7 @@ def excerpt(body: bytes, secrets: Iterable[str]) -> str:
 
 def _text(payload: Mapping[str, object], name: str) -> str:
     value = payload.get(name)
-    return value if isinstance(value, str) else ""
+    return _whole(value) if isinstance(value, str) else ""
 
 
 def _integer(payload: Mapping[str, object], name: str) -> int:
@@ -178,4 +178,9 @@ def _alerts(payload: Mapping[str, object]) -> tuple[dict[str, str], ...]:
 
 
 def _plain(texts: Mapping[object, object]) -> dict[str, str]:
-    return {str(key): str(entry) for key, entry in texts.items()}
+    return {_whole(str(key)): _whole(str(entry)) for key, entry in texts.items()}
+
+
+def _whole(text: str) -> str:
+    """Return text that can be encoded: half a character would fail every channel."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

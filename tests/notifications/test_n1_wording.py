@@ -1,9 +1,12 @@
 """What a message says: many alerts, templates, links, and where it is cut."""
 
+from importlib import import_module
+
 import pytest
 
 from notifications.engine import wording
-from notifications.engine.errands import secrets_of_url
+from notifications.engine.base import Message
+from notifications.engine.errands import Errand, secrets_of_url
 from tests.notifications.sending import message
 
 ALERTS = [
@@ -159,3 +162,21 @@ def test_only_as_much_is_escaped_as_could_be_told():
 
     assert wording.fit("*" * 64_000, limit=100, escape=escape) == "…"
     assert max(seen) <= 101
+
+
+@pytest.mark.parametrize("kind", ["slack", "telegram", "discord", "teams", "ntfy", "pagerduty"])
+def test_half_a_character_that_was_stored_fails_no_channel(kind):
+    stored = {
+        **message().to_payload(),
+        "title": "shop \ud83d is down",
+        "labels": {"a\udc00": "\ud83d"},
+    }
+    config = {"url": "https://h.example/x", "server": "https://h.example", "routing_key": "k"}
+    told = Message.from_payload(stored)
+
+    request = import_module(f"notifications.engine.{kind}").render(
+        Errand(message=told, key="k", config=config)
+    )
+
+    assert told.title == "shop ? is down"
+    assert b"shop ? is down" in (request.body or b"")
