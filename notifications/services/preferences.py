@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from django.contrib.auth import get_user_model
@@ -9,7 +10,8 @@ from django.utils import timezone
 
 from audit.services.acts import audited
 from audit.services.records import changes, record
-from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError
+from core import volatile
+from core.errors import InvalidInputError, InvalidTransitionError, NotFoundError, TooManyError
 from notifications.engine import zones
 from notifications.engine.kinds import usable_address
 from notifications.engine.targets import shown_address
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from core.actors import Actor
     from notifications.services.testing import Answer
 
+TESTS_A_MINUTE: Final = 5
 _UNUSABLE: Final = "Your choice cannot be saved like this."
 _WEEK: Final = range(7)
 
@@ -123,9 +126,15 @@ def remove_contact(*, actor: Actor, user_id: UUID, channel_id: UUID) -> None:
 def send_test(*, actor: Actor, user_id: UUID) -> list[tuple[str, list[Answer]]]:
     """Send a test by every way that reaches a person; return the answers by name of channel.
 
-    Raises InvalidTransitionError when nothing reaches them.
+    Raises InvalidTransitionError when nothing reaches them, and TooManyError for who tests on and
+    on: a test waits for no rate of its channel.
     """
     user = _person(user_id)
+    decision = volatile.allow(key=f"own-test:{user.pk}", limit=TESTS_A_MINUTE, period_seconds=60)
+    if not decision.allowed:
+        wait = max(1, math.ceil(decision.retry_after_seconds))
+        message = f"You have just sent several tests; send another one in {wait} s."
+        raise TooManyError(message, retry_after=wait)
     targets = people.targets_of([user.pk], Event.Severity.CRITICAL)
     if not targets:
         why = people.why_unreachable(user, Event.Severity.CRITICAL)

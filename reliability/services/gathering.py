@@ -10,13 +10,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from audit.services.records import record
+from notifications.services import acknowledgements
 from reliability.engine.rules import RULES, incident_key, worst
 from reliability.models import Alert, Incident, IncidentEvent
 from reliability.models.incidents import IS_OVER
 from reliability.selectors import changes, maintenance
 from reliability.selectors.bars import span
 from reliability.services import answers, turns
-from reliability.services.timeline import OWN_NAME, announce, tell
+from reliability.services.timeline import OWN_NAME, announce, outbox_key, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -304,6 +305,9 @@ def _grow(incident: Incident, alert: Alert) -> bool:
     if fields:
         Incident.objects.filter(pk=incident.pk).update(**fields)
         incident.refresh_from_db()
+    if "state" in fields:
+        # The thread of its messages would make the sweep acknowledge it again.
+        acknowledgements.withdraw(outbox_key(incident))
     return is_worse
 
 

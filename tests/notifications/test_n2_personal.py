@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 
 from core.actors import SYSTEM
+from core.errors import TooManyError
 from notifications.models import Contact, OnCallOverride, Preference
 from notifications.selectors import people
-from notifications.services import channels, oncall
+from notifications.services import channels, oncall, preferences, testing
 from tests.notifications.escalations import people_mail, person
 
 pytestmark = pytest.mark.django_db
@@ -139,3 +140,14 @@ def test_moments_beyond_the_calendar_are_refused(asked, schedule, year):
     span = f"start={year}-01-01T00:00:00Z&end={year}-01-01T10:00:00Z"
     answer = asked.get(f"{BASE}/on-call/{schedule.pk}/who/?{span}")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["start"])
+
+
+def test_nobody_sends_tests_on_and_on(ada, monkeypatch):
+    people_mail()
+    sent = []
+    monkeypatch.setattr(testing, "send_test", lambda **given: sent.append(given) or [])
+    for _ in range(preferences.TESTS_A_MINUTE):
+        preferences.send_test(actor=SYSTEM, user_id=ada.pk)
+    with pytest.raises(TooManyError, match="send another one in"):
+        preferences.send_test(actor=SYSTEM, user_id=ada.pk)
+    assert len(sent) == preferences.TESTS_A_MINUTE

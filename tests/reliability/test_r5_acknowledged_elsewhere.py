@@ -12,8 +12,9 @@ from core.actors import SYSTEM
 from notifications import signals
 from notifications.models import EscalationRun, Event, Group, GroupMember
 from notifications.services import acknowledgements, channels
+from reliability.engine import rules
 from reliability.models import Incident, IncidentEvent
-from reliability.services import acknowledged, incidents
+from reliability.services import acknowledged, alerts, incidents
 from tests.notifications.escalations import begin, chain, person, thread
 
 pytestmark = pytest.mark.django_db
@@ -144,3 +145,20 @@ def test_alerts_without_an_incident_are_acknowledged_alone(
     assert incident.state == "triggered"
     assert Group.objects.get(pk=other.pk).ack_expires_at is not None
     assert GroupMember.objects.get(group=other).acked_at is not None
+
+
+@pytest.mark.parametrize("state", ["acknowledged", "mitigated"])
+def test_what_is_worse_is_not_acknowledged_by_its_thread(ada, make_service, state):
+    given = {"actor": SYSTEM, "service": make_service("Shop"), "detail": "Why.", "title": "Slow"}
+    alerts.fire(rule=rules.SLO_SLOW_BURN, key={"what": "a"}, at=timezone.now(), **given)
+    incident = Incident.objects.get()
+    group = thread(f"incident:{incident.pk}", severity="warning")
+    incidents.acknowledge(actor=actor_for(ada), incident_id=incident.pk)
+    Incident.objects.update(state=state)
+
+    alerts.fire(rule=rules.SLO_FAST_BURN, key={"what": "b"}, at=timezone.now(), **given)
+
+    assert acknowledged.keep_in_step() == 0
+    incident.refresh_from_db()
+    group.refresh_from_db()
+    assert (incident.state, incident.severity, group.acked_at) == ("triggered", "critical", None)
