@@ -177,3 +177,48 @@ def test_channel_that_is_switched_on_later_is_told_where_nothing_repeats(make_we
     route_all()
 
     assert [(row[0], row[2]) for row in told()] == [("first", "dead"), ("repeat", "sent")]
+
+
+def release_without_the_old() -> None:
+    holds.place(actor=SYSTEM, reason="Restored.")
+    Notification.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+    holds.release(actor=SYSTEM, cancel_old=True)
+
+
+def test_thread_whose_first_message_was_cancelled_tells_what_still_holds(make_webhook):
+    make_route(make_webhook())
+    tell(1)
+    release_without_the_old()
+    route_all()
+
+    assert [(row[0], row[2]) for row in told()] == [("first", "cancelled"), ("first", "pending")]
+
+
+def test_nobody_is_told_the_end_of_what_was_cancelled(make_webhook):
+    make_route(make_webhook())
+    tell(1)
+    release_without_the_old()
+    tell(1, "resolved")
+
+    assert [(row[0], row[2]) for row in told()] == [
+        ("first", "cancelled"),
+        ("all_resolved", "suppressed"),
+    ]
+    assert Group.objects.get().closed_at is not None
+
+
+def test_thread_that_was_heard_before_tells_how_it_stands(make_webhook):
+    make_route(make_webhook())
+    tell(1)
+    mark_sent()
+    tell(1, severity="critical", seq=2)
+    release_without_the_old()
+    route_all()
+    tell(1, "resolved", seq=3)
+
+    assert [(row[0], row[2]) for row in told()] == [
+        ("first", "sent"),
+        ("update", "cancelled"),
+        ("update", "superseded"),
+        ("all_resolved", "pending"),
+    ]
