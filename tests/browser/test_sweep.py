@@ -20,7 +20,7 @@ from tests.support.browser import (
 )
 from tests.support.platform import Platform
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 # What depends on the theme; everything else is the same in both.

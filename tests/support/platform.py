@@ -74,7 +74,7 @@ class Platform:
     def start(self):
         """Start and wait for the line that says so."""
         self.launch()
-        wait_until(lambda: self.url or self.ended(), seconds=60, what="Ready")
+        wait_until(lambda: self.url or self.ended(), seconds=180, what="Ready")
         assert self.url, "\n".join(self.lines)
 
     def launch(self, stdout=subprocess.PIPE):
