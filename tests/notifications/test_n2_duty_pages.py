@@ -81,11 +81,11 @@ def test_a_removed_step_is_gone_and_the_rest_stays(admin, make_webhook):
 
 
 def test_the_page_tells_what_the_last_runs_did(admin, make_webhook):
-    made = chain({"channels": [make_webhook().pk]})
+    made = chain({"channels": [make_webhook(name="hook").pk]})
     pass_time(begin(thread(title="shop is down"), made))
     page = admin.get(f"{CHAINS}{made.pk}/change/")
     assert "shop is down" in page.text
-    assert "Step 1: 1 message." in page.text
+    assert "Step 1: told hook." in page.text
     assert "Duty" in admin.get(CHAINS).text
 
 
