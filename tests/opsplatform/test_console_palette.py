@@ -84,6 +84,7 @@ def test_commands_follow_permissions(find):
         "What would happen to an alert",
         "Dead letters",
         "Add a user",
+        "Acknowledge a thread",
         *OWN,
         "Switch theme",
         "Sign out",

@@ -148,6 +148,7 @@ def test_what_needs_attention_is_told_with_its_place(console, make_user):
         priority=0,
         reason="first",
         title="Lost",
+        channel_name="Pager",
         payload={},
         idempotency_key="k",
         state="dead",
