@@ -73,6 +73,10 @@ class Group(models.Model):
             ),
             # How many threads a route has opened lately.
             models.Index(name="group_of_route", fields=["route", "opened_at"]),
+            # The router looks for the threads of a batch of alerts, whatever their routes.
+            models.Index(
+                name="group_by_key", fields=["group_key"], condition=Q(closed_at__isnull=True)
+            ),
             models.Index(
                 name="group_open", fields=["opened_at"], condition=Q(closed_at__isnull=True)
             ),

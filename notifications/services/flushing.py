@@ -70,7 +70,8 @@ def flush(held: Held) -> int:
         _gather_storms(held, now)
         count += _all(held, now, _due(now), repeats=False)
     if _to_repeat(now).exists():
-        count += _all(held, now, _to_repeat(now), repeats=True)
+        # What repeats must not keep what is new waiting: the rest has its turn in the next slice.
+        count += _all(held, now, _to_repeat(now), repeats=True, most=BATCH)
     return count
 
 
@@ -87,14 +88,17 @@ def interval_of(group: Group) -> int:
     return max(STORM_SECONDS, seconds) if group.group_key == STORM_KEY else seconds
 
 
-def _all(held: Held, now: datetime, rows: QuerySet[Group], *, repeats: bool) -> int:
-    """Go through all that are due at this moment, by their keys."""
+def _all(
+    held: Held, now: datetime, rows: QuerySet[Group], *, repeats: bool, most: int | None = None
+) -> int:
+    """Go through all that are due at this moment, or `most` of them, by their keys."""
     book = read_book(now)
-    count = last = 0
-    while keys := list(
-        rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]
+    count = last = seen = 0
+    while (most is None or seen < most) and (
+        keys := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH])
     ):
         last = keys[-1]
+        seen += len(keys)
         try:
             count += _flush_batch(held, book, keys, now, repeats=repeats)
         except OF_ALL:
@@ -374,11 +378,12 @@ class _Batch:
 
     def _escalate(self, spoke: Iterable[_Speech]) -> None:
         for speech in spoke:
-            route = speech.group.route
-            if speech.reason == _Reason.REPEAT:
+            group, route = speech.group, speech.group.route
+            chain = route.chain if route is not None else None
+            if speech.reason == _Reason.REPEAT or (chain is None and group.acked_at is None):
                 continue
             if any(m.status == _FIRING for m in speech.chosen):
-                escalation.start(speech.group, route.chain if route is not None else None)
+                escalation.start(group, chain)
         ended = {group.pk: group for group in self.groups if not group.is_open}
         at_work = EscalationRun.objects.filter(group__in=ended, state=EscalationRun.State.ACTIVE)
         for key in list(at_work.values_list("group", flat=True)):

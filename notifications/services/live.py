@@ -12,7 +12,6 @@ import orjson
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from core import bulk
 from core.errors import InvalidInputError
 from notifications.models import Event, FeedEntry, ReadCursor
 from notifications.selectors import heads
@@ -88,7 +87,7 @@ def append(news: Sequence[News]) -> dict[str, int]:
                 created_at=now,
             )
         )
-    bulk.insert(rows)
+    FeedEntry.objects.bulk_create(rows, batch_size=500)
     transaction.on_commit(wakeups.ring, robust=True)
     return newest
 

@@ -11,7 +11,6 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from core import bulk
 from core.loops import wake
 from notifications.engine.audiences import of_user
 from notifications.engine.base import ACKNOWLEDGE, idempotency_key
@@ -228,16 +227,11 @@ class Outbox:
     def write(self, *, older: Iterable[int] | None = None) -> list[Notification]:
         """Insert the rows, take back what they say anew, then tell the console; return the rows.
 
-        `older` names the threads that may have untried messages; without it, all are asked. Where
-        it is given and there are none, the rows come back without their ids.
+        `older` names the threads that may have untried messages; without it, all are asked.
         """
         wanted = {row.group_id for row in self.rows if row.group_id} if older is None else older
         superseding = self._superseding(set(wanted)) if wanted else {}
-        if older is None or superseding:
-            Notification.objects.bulk_create(self.rows, batch_size=500)
-        else:
-            # Nobody asks for their ids.
-            bulk.insert(self.rows)
+        Notification.objects.bulk_create(self.rows, batch_size=500)
         if self.rows:
             # The dispatcher of this process need not wait for its next look; others look soon.
             transaction.on_commit(partial(wake, "notifications.dispatch"), robust=True)

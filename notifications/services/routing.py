@@ -13,7 +13,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core import bulk, leases
+from core import leases
 from core.drill import is_drill
 from notifications.engine import grouping
 from notifications.engine.audiences import ALERTS
@@ -40,11 +40,6 @@ logger = logging.getLogger(__name__)
 BATCH: Final = 200
 UNHEARD: Final = "Nobody was told that it began, so nobody is told that it is over."
 
-# An alert that has its place in a thread keeps what people were told of it.
-_GOES_ON: Final = """
-ON CONFLICT (group_id, dedup_key) DO UPDATE SET event_id = excluded.event_id,
-    status = excluded.status, severity = excluded.severity, since = excluded.since
-"""
 # Each event has its own: one statement a row costs less than one for all of them.
 _DECIDE: Final = "UPDATE notifications_event SET decided = %s WHERE id = %s"
 
@@ -134,6 +129,9 @@ class _Batch:
         open_ones = Group.objects.filter(group_key__in=keys, closed_at=None)
         for group in open_ones.select_related("route"):
             self._known(group)
+        # Whoever acknowledges locks threads in this order as well, and then their alerts.
+        locked = Group.objects.select_for_update(no_key=True).filter(pk__in=self._seen)
+        list(locked.order_by("pk").values_list("pk", flat=True))
 
     def take(self, event: Event) -> None:
         """Decide what becomes of one event."""
@@ -157,10 +155,14 @@ class _Batch:
         Group.objects.bulk_create([thread.group for thread in new], batch_size=BATCH)
         self._write_old()
         touched = [p.row for places in self.places.values() for p in places if p.is_touched]
-        for row in touched:
-            # A new thread has its id only now.
-            row.group_id = row.group.pk
-        bulk.insert(touched, on_conflict=_GOES_ON)
+        # An alert that has its place in a thread keeps what people were told of it.
+        GroupMember.objects.bulk_create(
+            touched,
+            batch_size=BATCH,
+            update_conflicts=True,
+            unique_fields=["group", "dedup_key"],
+            update_fields=["event", "status", "severity", "since"],
+        )
         for thread, event in self._adopted:
             _take_over(thread.group, event)
         self._write_decided()

@@ -167,4 +167,7 @@ def _look_again(now: datetime) -> None:
     """Let the router look at what was kept back, instead of when the silence would have ended."""
     waiting = GroupMember.objects.filter(status=Event.Status.FIRING, group__closed_at=None)
     kept = waiting.filter(group__flush_at__gt=now).values("group")
-    Group.objects.filter(Q(flush_at__gt=now), pk__in=kept).update(flush_at=now)
+    waiting_groups = Group.objects.filter(Q(flush_at__gt=now), pk__in=kept)
+    # In the order in which everybody locks them.
+    locked = waiting_groups.select_for_update(no_key=True).order_by("pk")
+    Group.objects.filter(pk__in=list(locked.values_list("pk", flat=True))).update(flush_at=now)
