@@ -59,6 +59,12 @@ class Member:
         return self.told != self.status or self.told_event_id != self.event_id
 
     @property
+    def is_over_unheard(self) -> bool:
+        """Tell whether it is over and people have not heard that it held."""
+        is_unheard = self.told != _FIRING and self.told_event_id != self.event_id
+        return self.status == _RESOLVED and is_unheard
+
+    @property
     def is_acknowledged(self) -> bool:
         """Tell whether somebody takes care of it, as it stands."""
         if self.acked_at is None or self.acked_at < self.since:

@@ -186,7 +186,10 @@ class _Batch:
             if quiet:
                 self.later[group.pk] = min(kept_back[pk] for pk in quiet)
             self._decide_one(group, [m for m in members if m.pk not in quiet])
-            self.short += [m for m in members if m.status == _RESOLVED and not m.told]
+            # It came and went since people last heard of it, if they ever have.
+            short = [m for m in members if m.is_over_unheard]
+            self.short += short
+            self.said += [m.pk for m in short if m.told]
             group.flush_at = self.later.get(group.pk)
             if not any(m.status == _FIRING for m in members):
                 group.closed_at = self.now
@@ -346,7 +349,7 @@ class _Batch:
             rows = GroupMember.objects.filter(pk__in=self.said[start : start + CHUNK])
             rows.update(told=F("status"), told_event_id=F("event_id"))
         # Nobody will hear of them again.
-        GroupMember.objects.filter(pk__in=[m.pk for m in self.short]).delete()
+        GroupMember.objects.filter(pk__in=[m.pk for m in self.short if not m.told]).delete()
 
     def _write_events(self, unheard: Sequence[int]) -> None:
         ends = {

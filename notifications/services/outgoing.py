@@ -193,7 +193,10 @@ class Outbox:
         payload = message.to_payload()
         shared = payload
         if _is_open(group, telling):
-            shared = {**payload, "links": {**message.links, **acknowledge_link(group)}}
+            # Where the thread itself is the link already, its page has the button.
+            known = set(message.links.values())
+            more = {n: url for n, url in acknowledge_link(group).items() if url not in known}
+            shared = {**payload, "links": {**message.links, **more}}
         self._learn_quiet(targets)
         for target in targets:
             row = self._row(group, telling, str(target.channel.pk), target.recipient)

@@ -17,7 +17,7 @@ from core import leases
 from core.drill import is_drill
 from notifications.engine import grouping
 from notifications.engine.audiences import ALERTS
-from notifications.engine.base import Message
+from notifications.engine.base import Message, idempotency_key
 from notifications.models import Event, Group, GroupMember, Notification
 from notifications.selectors.routing import facts_of, read_book
 from notifications.services import digests, flushing, routes
@@ -262,7 +262,7 @@ class _Batch:
         is_held = place is not None and place.row.status == _FIRING
         if event.status == Event.Status.INFO and not is_held:
             # Each is news of its own: a later one does not stand for it.
-            name = f"{name[: _KEY_CHARACTERS - 21]}#{event.transition_seq}"
+            name = _own_name(event)
             place = self._of(thread, name)
         if place is None:
             row = GroupMember(group=thread.group, dedup_key=name, since=event.created_at)
@@ -292,7 +292,9 @@ class _Batch:
             return max(self.now, min(self.now, group.last_sent_at) + pause)
         if group.last_sent_at is None:
             return self.now + timedelta(seconds=found.group_wait_seconds if found else 0)
-        return max(self.now, group.last_sent_at + timedelta(seconds=flushing.interval_of(group)))
+        # A clock that was set back must not keep people waiting until it has caught up.
+        spoke = min(self.now, group.last_sent_at)
+        return max(self.now, spoke + timedelta(seconds=flushing.interval_of(group)))
 
     def _keep_back(self, event: Event, why: str) -> None:
         """Keep the row that answers why nobody was told."""
@@ -397,6 +399,15 @@ def _take_over(group: Group, event: Event) -> None:
 
 def _unrouted() -> QuerySet[Event]:
     return Event.objects.filter(routed_at__isnull=True)
+
+
+def _own_name(event: Event) -> str:
+    """Return a name of one piece of news; long keys may differ only at their end."""
+    name = f"{event.dedup_key}#{event.transition_seq}"
+    if len(name) <= _KEY_CHARACTERS:
+        return name
+    digest = idempotency_key(event.dedup_key, event.transition_seq)
+    return f"{name[: _KEY_CHARACTERS - len(digest) - 1]}#{digest}"
 
 
 def _said(silence: Silence) -> str:

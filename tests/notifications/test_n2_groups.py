@@ -1,5 +1,7 @@
 """Threads: alerts that belong together are told together, and what changed in them."""
 
+from datetime import timedelta
+
 import pytest
 
 from notifications.models import Event, Group, GroupMember, Notification
@@ -112,6 +114,48 @@ def test_what_is_over_before_anybody_was_told_is_not_told(hook):
     assert not Group.objects.get().is_open
     assert GroupMember.objects.count() == 0
     assert Event.objects.get(status="resolved").routing == Event.Routing.SUPPRESSED
+
+
+def test_what_came_again_between_two_messages_leaves_a_trace(hook):
+    make_route(hook, group_interval_seconds=300)
+    tell(1)
+    tell(2)
+    mark_sent()
+    pass_time(minutes=6)
+    tell(1, "resolved")
+    mark_sent()
+    tell(1, "firing", seq=3, severity="warning")
+    tell(1, "resolved", seq=4)
+    pass_time(minutes=6)
+    route_all()
+
+    why = Notification.objects.filter(state="suppressed").values_list("last_error", flat=True)
+    assert list(why) == [TOO_SHORT]
+    member = GroupMember.objects.get(dedup_key="check:1")
+    assert (member.told, member.told_event_id) == ("resolved", member.event_id)
+    assert Event.objects.get(transition_seq=4).routing == "suppressed"
+
+
+def test_two_pieces_of_information_with_long_keys_are_told_both(hook):
+    make_route(hook)
+    for end in ("a", "b"):
+        raise_alert(dedup_key="k" * 190 + end, status="info", title=f"News {end}")
+    route_all()
+
+    assert Event.objects.filter(routing="routed").count() == 2
+    (message,) = Notification.objects.filter(state="pending")
+    assert sorted(one["title"] for one in message.payload["alerts"]) == ["News a", "News b"]
+
+
+def test_clock_that_was_set_back_keeps_nobody_waiting(hook):
+    make_route(hook, group_interval_seconds=300)
+    tell(1)
+    mark_sent()
+    pass_time(days=-3)
+    tell(1, "resolved")
+
+    due = Group.objects.get().flush_at
+    assert due - Event.objects.order_by("pk").last().created_at < timedelta(minutes=6)
 
 
 def test_what_still_holds_is_told_again(hook):
