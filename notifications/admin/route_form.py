@@ -94,6 +94,9 @@ class RouteForm(forms.ModelForm[Route]):
         grouped = list(route.group_by) if route.pk else ["alert"]
         kind = "alert" if grouped == ["alert"] else "same" if grouped else "all"
         self.initial.setdefault("gather", kind)
+        for name in ("group_wait_seconds", "group_interval_seconds", "repeat_seconds"):
+            # A new route offers what a route has that says nothing.
+            self.initial.setdefault(name, getattr(route, name))
         self.initial.setdefault("same", ", ".join(grouped) if kind == "same" else "")
 
     def clean(self) -> dict[str, Any]:

@@ -88,6 +88,13 @@ def test_a_route_without_a_working_channel_is_told(as_role, make_webhook):
     assert "No channel of it is switched on: nobody would be told." in page
 
 
+def test_a_new_route_offers_the_usual_lengths(as_role):
+    page = as_role("admin").get(ADD).content.decode()
+
+    lengths = re.findall(r'name="(\w+)_seconds" value="([^"]*)"', page)
+    assert lengths == [("group_wait", "30 s"), ("group_interval", "5 min"), ("repeat", "4 h")]
+
+
 def test_a_route_is_moved_by_post_alone(as_role, make_webhook):
     channel = make_webhook()
     first, second = make_route(channel, name="first"), make_route(channel, name="second")
