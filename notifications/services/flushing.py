@@ -20,7 +20,7 @@ from notifications.models import EscalationRun, Event, Group, GroupMember, Notif
 from notifications.selectors import people
 from notifications.selectors.routing import channels_of, facts_of, read_book, unique, why_nobody
 from notifications.selectors.targets import targets_of_channels
-from notifications.services import escalation
+from notifications.services import escalation, routes
 from notifications.services.composing import Member, compose, events_of, listed, members_of
 from notifications.services.outgoing import Outbox, reached_by, untried_by
 
@@ -316,7 +316,7 @@ class _Batch:
             if heard or not group.is_open:
                 return heard
             # It has told nobody yet, so it is for those who hear of everything else.
-            route = Route.objects.get(is_default=True)
+            route = routes.ensure_default()
         if route.pk not in self._channels:
             self._channels[route.pk] = targets_of_channels(channels_of(route))
         return [*self._channels[route.pk], *self._subscribed[severity]]
